@@ -1,0 +1,219 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <kawait/core/error.hpp>
+#include <kawait/core/types.hpp>
+#include <kawait/detail/config.hpp>
+#include <kawait/machine/backoff.hpp>
+#include <kawait/machine/cluster.hpp>
+#include <kawait/machine/effect.hpp>
+#include <kawait/machine/leased.hpp>
+#include <kawait/machine/time.hpp>
+#include <kawait/protocol/list_offsets.hpp>
+#include <kawait/protocol/offset_fetch.hpp>
+
+namespace kawait::machine {
+
+/// Finds where partitions start to be read: the committed offset, else what the reset policy says, or the offset of a time.
+///
+/// Only a broker's plain "no offset is committed" lets the reset policy speak. Every error that may pass is asked again, for as long as
+/// the partition is not removed. One OffsetFetch, and one ListOffsets for each broker, are in flight at a time.
+class position_finder {
+ public:
+  /// auto.offset.reset
+  enum class reset_policy { earliest, latest, none };
+
+  /// How a position was found.
+  enum class source {
+    committed,  ///< The group's committed offset. Its leader epoch is still to be validated.
+    reset,      ///< By the policy: no offset was committed, or what was asked for is out of range.
+    timestamp   ///< What from_timestamp() asked for; the offset is -1 if the partition has no record of that time or later.
+  };
+
+  struct options {
+    reset_policy policy = reset_policy::latest;
+    std::int8_t isolation_level = 0;
+    milliseconds request_timeout{30'000};  ///< For offsets that the leader looks up in remote storage.
+    backoff_options backoff;
+
+    options() = default;
+    options(reset_policy p, std::int8_t isolation, milliseconds timeout, const backoff_options& b)
+        : policy(p), isolation_level(isolation), request_timeout(timeout), backoff(b) {}
+  };
+
+  /// Send OffsetFetch to the coordinator. on_offset_fetch or on_offset_fetch_failed tells what came of it.
+  struct fetch_committed {
+    struct item {
+      leased lease;
+      std::string topic;
+    };
+    std::vector<item> items;  ///< A topic's partitions are neighbours.
+
+    /// Without a group's member, as for a reader that only looks: a null member id and epoch -1. Refers to this effect and the arguments.
+    KAWAIT_DECL protocol::offset_fetch_request request(std::string_view group_id, std::optional<std::string_view> member_id,
+                                                       std::int32_t member_epoch) const;
+  };
+
+  /// Send ListOffsets to the broker. on_list_offsets or on_list_offsets_disconnected tells what came of it.
+  struct list_offsets {
+    struct item {
+      leased lease;
+      std::string topic;
+      std::int64_t timestamp = 0;
+      std::int32_t leader_epoch = -1;
+    };
+    std::int32_t node = -1;
+    std::vector<item> items;  ///< A topic's partitions are neighbours.
+    std::int8_t isolation_level = 0;
+    milliseconds timeout{0};
+
+    /// Refers to this effect.
+    KAWAIT_DECL protocol::list_offsets_request request() const;
+  };
+
+  struct found {
+    leased lease;
+    offset_and_epoch position;
+    source how = source::committed;
+  };
+
+  /// No position: no_offset under the policy none, a missing permission, what no retry can mend.
+  struct not_found {
+    leased lease;
+    failure why;
+  };
+
+  /// cluster::request_refresh(): a leader is unknown or not the leader any more.
+  struct refresh_metadata {};
+
+  using effect =
+      std::variant<idle, fetch_committed, list_offsets, found, not_found, refresh_metadata, kawait::machine::find_coordinator>;
+
+  explicit position_finder(const options& o) : options_(o), group_pause_(o.backoff) {}
+
+  /// Asks for the committed offset, and where none is committed for the policy's. Each from_… replaces what the partition was asked
+  /// before, whatever its generation.
+  KAWAIT_DECL void from_committed(const leased& lease);
+  /// Asks for the policy's offset: no group, or the position is out of range. `policy` may differ from the configured one.
+  KAWAIT_DECL void from_reset(const leased& lease, reset_policy policy);
+  void from_reset(const leased& lease) { from_reset(lease, options_.policy); }
+  /// Asks for the first offset at or after a time (ms since 1970), or one of list_offsets_request's special times.
+  KAWAIT_DECL void from_timestamp(const leased& lease, std::int64_t timestamp);
+  /// No answer for the partition is wanted any more.
+  KAWAIT_DECL void remove(const topic_id_partition& partition);
+
+  bool empty() const noexcept { return entries_.empty(); }
+  bool contains(const topic_id_partition& partition) const { return entries_.contains(partition); }
+
+  /// What to do now. A request counts as sent; a partition that was found, or was not, is forgotten.
+  KAWAIT_DECL effect poll(time_point now, const cluster& metadata);
+
+  KAWAIT_DECL void on_offset_fetch(const protocol::offset_fetch_response& response, time_point now, std::uint64_t random_bits);
+  /// The OffsetFetch was not answered.
+  KAWAIT_DECL void on_offset_fetch_failed(const failure& why, time_point now, std::uint64_t random_bits);
+  KAWAIT_DECL void on_list_offsets(std::int32_t node, const protocol::list_offsets_response& response, time_point now,
+                                   std::uint64_t random_bits);
+  /// The ListOffsets to that broker was not answered.
+  KAWAIT_DECL void on_list_offsets_failed(std::int32_t node, const failure& why, time_point now, std::uint64_t random_bits);
+
+ private:
+  using request_id = std::uint64_t;  // 0: none
+  using answer = std::variant<found, not_found>;
+
+  struct committed {};
+  struct by_time {
+    std::int64_t timestamp = 0;
+    source how = source::reset;
+  };
+  using question = std::variant<committed, by_time>;
+
+  struct entry {
+    leased lease;
+    question wanted;
+    request_id asked = 0;  // the request in flight for it; an answer to any other is late
+    time_point from{};     // not to be asked before
+    backoff pause;
+    std::optional<answer> ready;
+
+    entry(const leased& l, const question& q, const backoff_options& b) : lease(l), wanted(q), pause(b) {}
+  };
+  struct sent {
+    request_id id;
+    std::vector<topic_id_partition> partitions;
+    std::map<std::string, uuid, std::less<>> ids;  // ListOffsets, and OffsetFetch before version 10, answer with names
+
+    template <class Items>
+    sent(request_id i, const Items& items) : id(i) {
+      for (const auto& item : items) {
+        partitions.push_back(item.lease.partition);
+        ids.emplace(item.topic, item.lease.partition.topic_id);
+      }
+    }
+  };
+  struct node_state {
+    std::optional<sent> in_flight;
+    time_point from{};
+    backoff pause;
+
+    explicit node_state(const backoff_options& b) : pause(b) {}
+  };
+  /// What a broker said of one partition.
+  struct told {
+    kafka_error error;
+    offset_and_epoch position;
+  };
+  /// The partitions that may be asked for now, and when to look again.
+  struct due;
+
+  KAWAIT_DECL void start(const leased& lease, const question& wanted);
+  KAWAIT_DECL question policy_question(reset_policy policy) const;
+  KAWAIT_DECL void finish(entry& e, answer a);
+  KAWAIT_DECL void retry(entry& e, time_point now, std::uint64_t random_bits);
+  KAWAIT_DECL std::optional<effect> next_ready();
+  KAWAIT_DECL due find_due(time_point now, const cluster& metadata) const;
+  KAWAIT_DECL effect send_committed(std::vector<fetch_committed::item> items);
+  KAWAIT_DECL effect send_list(std::int32_t node, std::vector<list_offsets::item> items);
+  KAWAIT_DECL entry* asked_in(const sent& request, const topic_id_partition& partition);
+  KAWAIT_DECL void on_committed(entry& e, const told& t, time_point now, std::uint64_t random_bits);
+  KAWAIT_DECL void on_listed(entry& e, const told& t, time_point now, std::uint64_t random_bits);
+  KAWAIT_DECL void on_group_error(const sent& request, const failure& why, time_point now, std::uint64_t random_bits);
+  KAWAIT_DECL void retry_unanswered(const sent& request, time_point now, std::uint64_t random_bits);
+  KAWAIT_DECL void ask_again(const sent& request);
+  KAWAIT_DECL void fail_all(const sent& request, const failure& why);
+
+  options options_;
+  std::unordered_map<topic_id_partition, entry> entries_;
+  std::deque<topic_id_partition> ready_;  // some of them may be removed or started anew since
+  request_id next_request_ = 1;
+
+  std::optional<sent> group_request_;
+  time_point group_from_{};
+  backoff group_pause_;
+  std::map<std::int32_t, node_state> nodes_;
+
+  bool find_coordinator_ = false;
+  bool refresh_ = false;
+  time_point refresh_from_{};  // not before it is what is unknown a reason for another refresh
+
+  // Until something is told, the time comes or the cluster changes, poll() has nothing new to say, however many partitions wait.
+  bool changed_ = true;
+  time_point idle_until_{};
+  std::uint64_t seen_version_ = 0;
+};
+
+}  // namespace kawait::machine
+
+#if defined(KAWAIT_HEADER_ONLY)
+#include <kawait/machine/impl/position_finder.ipp>
+#endif
