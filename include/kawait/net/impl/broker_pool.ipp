@@ -1,0 +1,348 @@
+#pragma once
+
+#include <algorithm>
+#include <map>
+
+#include <kawait/net/broker_pool.hpp>
+
+namespace kawait::net {
+namespace detail {
+
+inline void append(std::string& words, const failure& f) {
+  if (!words.empty()) words += "; ";
+  words += f.to_string();
+}
+
+}  // namespace detail
+
+/// One connection of the pool: open, being attempted, or neither.
+class broker_pool::slot {
+ public:
+  slot(const asio::any_io_executor& executor, const machine::backoff_options& reconnect, host_port address)
+      : where(std::move(address)), changed(executor), pause_(reconnect), longest_pause_(reconnect.max) {}
+
+  std::shared_ptr<connection> open_connection() const {
+    return live_ && live_->is_open() ? live_ : std::shared_ptr<connection>();
+  }
+  void adopt(std::shared_ptr<connection> c, time_point now) {
+    live_ = std::move(c);
+    opened_ = now;
+  }
+
+  bool retired() const noexcept { return retired_; }
+  bool attempting() const noexcept { return begun_ != ended_; }
+  std::uint64_t attempts_begun() const noexcept { return begun_; }
+  std::uint64_t attempts_ended() const noexcept { return ended_; }
+  time_point not_before() const noexcept { return not_before_; }
+  const failure& last_failure() const noexcept { return last_; }
+
+  void begin(time_point now) {
+    ++begun_;
+    // A connection that broke at once is as bad as one that never was; one that has lasted makes the next attempt a first one.
+    if (opened_ != time_point::min() && now - opened_ >= longest_pause_) pause_.reset();
+    opened_ = time_point::min();
+    last_ = failure(errc::closed);  // if the attempt is cut short
+  }
+  void end(time_point now, std::uint64_t random) {
+    ended_ = begun_;
+    not_before_ = now + pause_.next(random);
+    changed.notify_all();
+  }
+  void set_failure(failure f) { last_ = std::move(f); }
+
+  /// Nobody will ask for it any more.
+  void retire(failure why) {
+    retired_ = true;
+    stop.emit(asio::cancellation_type::terminal);
+    if (live_) live_->close(std::move(why));
+    live_.reset();
+    changed.notify_all();
+  }
+
+  host_port where;
+  condition changed;
+  asio::cancellation_signal stop;
+
+ private:
+  std::shared_ptr<connection> live_;
+  std::uint64_t begun_ = 0;
+  std::uint64_t ended_ = 0;
+  failure last_;
+  machine::backoff pause_;
+  duration longest_pause_;
+  time_point not_before_ = time_point::min();
+  time_point opened_ = time_point::min();
+  bool retired_ = false;
+};
+
+/// Outlives the pool as long as a coroutine runs in it.
+class broker_pool::state : public std::enable_shared_from_this<state> {
+ public:
+  using opened = result<std::shared_ptr<connection>>;
+
+  state(asio::any_io_executor executor, connection_options options, const machine::backoff_options& reconnect,
+        std::vector<host_port> bootstrap)
+      : executor_(std::move(executor)),
+        env_(&environment::of(executor_)),
+        options_(std::move(options)),
+        reconnect_(reconnect),
+        bootstrap_(std::move(bootstrap)),
+        any_(make_slot(host_port())) {}
+
+  KAWAIT_DECL void set_broker(const broker& b);
+  KAWAIT_DECL void set_brokers(const std::vector<broker>& brokers);
+  KAWAIT_DECL std::shared_ptr<slot> find(std::int32_t node, channel c) const;
+  KAWAIT_DECL std::shared_ptr<connection> least_loaded() const;
+  KAWAIT_DECL void forget(const failure& why);
+  void close() {
+    closed_ = true;
+    forget(failure(errc::closed));
+  }
+
+  KAWAIT_DECL static asio::awaitable<opened> get(std::shared_ptr<state> self, std::int32_t node, channel c);
+  KAWAIT_DECL static asio::awaitable<opened> any(std::shared_ptr<state> self);
+
+ private:
+  struct node {
+    std::shared_ptr<slot> fetch;
+    std::shared_ptr<slot> control;
+  };
+  struct candidates {
+    std::vector<std::int32_t> ready;
+    std::vector<std::int32_t> waiting;
+  };
+  class attempt_guard;
+
+  std::shared_ptr<slot> make_slot(host_port where) { return std::make_shared<slot>(executor_, reconnect_, std::move(where)); }
+  KAWAIT_DECL static asio::awaitable<opened> join(std::shared_ptr<state> self, std::shared_ptr<slot> s);
+  KAWAIT_DECL static asio::awaitable<void> attempt(std::shared_ptr<state> self, std::shared_ptr<slot> s);
+  KAWAIT_DECL asio::awaitable<opened> open_somewhere(std::shared_ptr<slot> s);
+  KAWAIT_DECL void adopt_bootstrap(const host_port& where, slot& control);
+  KAWAIT_DECL asio::awaitable<opened> open_known(std::shared_ptr<slot> s, std::vector<std::int32_t> ids, std::string& words);
+  KAWAIT_DECL candidates known_brokers();
+
+  asio::any_io_executor executor_;
+  environment* env_;
+  connection_options options_;
+  machine::backoff_options reconnect_;
+  std::vector<host_port> bootstrap_;
+  std::map<std::int32_t, node> nodes_;
+  std::shared_ptr<slot> any_;  // The attempt to reach any broker; holds the connection to a bootstrap address.
+  bool closed_ = false;
+};
+
+/// Ends an attempt however its coroutine ends.
+class broker_pool::state::attempt_guard {
+ public:
+  attempt_guard(environment& env, slot& s) noexcept : env_(&env), slot_(&s) {}
+  attempt_guard(const attempt_guard&) = delete;
+  attempt_guard& operator=(const attempt_guard&) = delete;
+  ~attempt_guard() { slot_->end(env_->now(), env_->random()); }
+
+ private:
+  environment* env_;
+  slot* slot_;
+};
+
+KAWAIT_DECL void broker_pool::state::set_broker(const broker& b) {
+  if (closed_) return;
+  host_port where(b.host, b.port);
+  node& n = nodes_[b.id];
+  if (n.control && n.control->where == where) return;
+  const failure why(errc::connection_closed, "the broker's address has changed to " + where.to_string());
+  if (n.control) n.control->retire(why);
+  if (n.fetch) n.fetch->retire(why);
+  n.control = make_slot(where);
+  n.fetch = make_slot(where);
+  adopt_bootstrap(where, *n.control);
+}
+
+// The bootstrap connection's broker is known by now: it saves connecting a second time.
+KAWAIT_DECL void broker_pool::state::adopt_bootstrap(const host_port& where, slot& control) {
+  if (any_->attempting() || !(any_->where == where)) return;
+  if (auto c = any_->open_connection()) {
+    control.adopt(std::move(c), env_->now());
+    any_->adopt(nullptr, time_point::min());
+  }
+}
+
+KAWAIT_DECL void broker_pool::state::set_brokers(const std::vector<broker>& brokers) {
+  for (auto it = nodes_.begin(); it != nodes_.end();) {
+    const auto same_id = [&](const broker& b) { return b.id == it->first; };
+    const node& n = it->second;
+    const bool in_use = n.control->open_connection() || n.fetch->open_connection() || n.control->attempting() || n.fetch->attempting();
+    const bool keep = in_use || std::any_of(brokers.begin(), brokers.end(), same_id);
+    it = keep ? std::next(it) : nodes_.erase(it);
+  }
+  for (const broker& b : brokers) set_broker(b);
+}
+
+KAWAIT_DECL std::shared_ptr<broker_pool::slot> broker_pool::state::find(std::int32_t id, channel c) const {
+  const auto it = nodes_.find(id);
+  if (it == nodes_.end()) return nullptr;
+  return c == channel::fetch ? it->second.fetch : it->second.control;
+}
+
+KAWAIT_DECL std::shared_ptr<connection> broker_pool::state::least_loaded() const {
+  std::shared_ptr<connection> best;
+  for (const auto& [id, n] : nodes_) {
+    auto c = n.control->open_connection();
+    if (c && (!best || c->requests_in_flight() < best->requests_in_flight())) best = std::move(c);
+  }
+  return best ? best : any_->open_connection();
+}
+
+KAWAIT_DECL void broker_pool::state::forget(const failure& why) {
+  const auto nodes = std::exchange(nodes_, {});
+  for (const auto& [id, n] : nodes) {
+    n.control->retire(why);
+    n.fetch->retire(why);
+  }
+  any_->retire(why);
+  any_ = make_slot(host_port());
+}
+
+KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::get(std::shared_ptr<state> self, std::int32_t id,
+                                                                               channel c) {
+  if (self->closed_) co_return failure(errc::closed);
+  const auto s = self->find(id, c);
+  if (!s) co_return failure(kafka_error::broker_not_available, "broker " + std::to_string(id) + " is not known");
+  if (auto live = s->open_connection()) co_return live;
+  auto joined = co_await join(self, s);
+  co_return std::move(joined);
+}
+
+KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::any(std::shared_ptr<state> self) {
+  if (self->closed_) co_return failure(errc::closed);
+  if (auto live = self->least_loaded()) co_return live;
+  auto joined = co_await join(self, self->any_);
+  // A node's attempt, and not one of the bootstrap list's, may have brought the connection.
+  if (!joined) {
+    if (auto live = self->least_loaded()) co_return live;
+  }
+  co_return std::move(joined);
+}
+
+// The attempt is a coroutine of its own, so that a caller who is cancelled does not end it for the others.
+KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::join(std::shared_ptr<state> self,
+                                                                                std::shared_ptr<slot> s) {
+  if (!s->attempting()) {
+    s->begin(self->env_->now());
+    asio::co_spawn(self->executor_, attempt(self, s), asio::bind_cancellation_slot(s->stop.slot(), [s](std::exception_ptr) {}));
+  }
+  const std::uint64_t awaited = s->attempts_begun();
+  while (s->attempts_ended() < awaited && !self->closed_) co_await s->changed.wait();
+  if (self->closed_) co_return failure(errc::closed);
+  if (auto live = s->open_connection()) co_return live;
+  co_return s->last_failure();
+}
+
+KAWAIT_DECL asio::awaitable<void> broker_pool::state::attempt(std::shared_ptr<state> self, std::shared_ptr<slot> s) {
+  const attempt_guard guard(*self->env_, *s);
+  timer pause(self->executor_);
+  if (s->not_before() > self->env_->now()) {
+    pause.expires_at(s->not_before());
+    const std::error_code ec = co_await pause.async_wait();
+    if (ec) co_return;
+  }
+  opened made{failure(errc::closed)};
+  if (s == self->any_) {
+    made = co_await self->open_somewhere(s);
+  } else {
+    made = co_await connection::open(self->executor_, s->where, self->options_, time_point::max());
+  }
+  if (!made) {
+    s->set_failure(std::move(made.error()));
+    co_return;
+  }
+  if (s->retired()) {  // while the attempt's last step was on its way
+    (*made)->close();
+    co_return;
+  }
+  s->adopt(*std::move(made), self->env_->now());
+}
+
+// Known brokers: first, from a random start, those that need not wait; last, the one of the others that waits least.
+KAWAIT_DECL broker_pool::state::candidates broker_pool::state::known_brokers() {
+  candidates c;
+  time_point least = time_point::max();
+  for (const auto& [id, n] : nodes_) {
+    const time_point at = n.control->not_before();
+    if (at <= env_->now()) {
+      c.ready.push_back(id);
+    } else if (at < least) {
+      least = at;
+      c.waiting.assign(1, id);
+    }
+  }
+  if (!c.ready.empty()) {
+    const auto start = static_cast<std::ptrdiff_t>(env_->random() % c.ready.size());
+    std::rotate(c.ready.begin(), c.ready.begin() + start, c.ready.end());
+  }
+  return c;
+}
+
+KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::open_known(std::shared_ptr<slot> s,
+                                                                                      std::vector<std::int32_t> ids,
+                                                                                      std::string& words) {
+  for (const std::int32_t id : ids) {
+    auto reached = co_await get(shared_from_this(), id, channel::control);
+    if (s->retired()) co_return failure(errc::closed);
+    if (reached) {
+      s->where = host_port();  // that node's connection, not one for another to adopt
+      co_return std::move(reached);
+    }
+    detail::append(words, reached.error());
+  }
+  co_return failure(errc::bootstrap_failed);
+}
+
+// The bootstrap list starts at random as well: whoever bootstraps a thousand clients does not want all of them at one address.
+KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::open_somewhere(std::shared_ptr<slot> s) {
+  std::string words;
+  const candidates known = known_brokers();
+  auto first = co_await open_known(s, known.ready, words);
+  if (first || s->retired()) co_return std::move(first);
+  const std::vector<host_port> list = bootstrap_;
+  const std::size_t start = list.empty() ? 0 : static_cast<std::size_t>(env_->random() % list.size());
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const host_port& where = list[(start + i) % list.size()];
+    auto reached = co_await connection::open(executor_, where, options_, time_point::max());
+    if (reached) {
+      s->where = where;
+      co_return std::move(reached);
+    }
+    detail::append(words, reached.error());
+  }
+  auto last = co_await open_known(s, known.waiting, words);
+  if (last || s->retired()) co_return std::move(last);
+  co_return failure(errc::bootstrap_failed, std::move(words));
+}
+
+KAWAIT_DECL broker_pool::broker_pool(asio::any_io_executor executor, connection_options options,
+                                     const machine::backoff_options& reconnect, std::vector<host_port> bootstrap)
+    : state_(std::make_shared<state>(std::move(executor), std::move(options), reconnect, std::move(bootstrap))) {}
+
+KAWAIT_DECL broker_pool::~broker_pool() { state_->close(); }
+
+KAWAIT_DECL void broker_pool::set_brokers(const std::vector<broker>& brokers) { state_->set_brokers(brokers); }
+KAWAIT_DECL void broker_pool::set_broker(const broker& b) { state_->set_broker(b); }
+
+KAWAIT_DECL std::shared_ptr<connection> broker_pool::find(std::int32_t node, channel c) const {
+  const auto s = state_->find(node, c);
+  return s ? s->open_connection() : nullptr;
+}
+
+KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> broker_pool::async_get(std::int32_t node, channel c) {
+  return state::get(state_, node, c);
+}
+
+KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> broker_pool::async_any() { return state::any(state_); }
+
+KAWAIT_DECL void broker_pool::rebootstrap() {
+  state_->forget(failure(errc::connection_closed, "the client starts again from its bootstrap servers"));
+}
+
+KAWAIT_DECL void broker_pool::close() { state_->close(); }
+
+}  // namespace kawait::net

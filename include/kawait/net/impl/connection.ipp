@@ -1,0 +1,165 @@
+#pragma once
+
+#include <algorithm>
+
+#include <kawait/net/connection.hpp>
+
+namespace kawait::net {
+namespace detail {
+
+inline constexpr std::size_t most_spare_slots = 16;
+
+KAWAIT_DECL ticket::~ticket() {
+  if (connection_) connection_->abandon(correlation_id_, std::move(slot_));
+}
+
+}  // namespace detail
+
+KAWAIT_DECL connection::connection(passkey, asio::any_io_executor executor, std::unique_ptr<transport> stream, address where,
+                                   connection_options options)
+    : executor_(std::move(executor)),
+      env_(&environment::of(executor_)),
+      stream_(std::move(stream)),
+      peer_(std::move(where)),
+      options_(std::move(options)),
+      max_frame_(options_.max_handshake_frame),
+      may_write_(executor_),
+      watchdog_(executor_) {}
+
+KAWAIT_DECL connection::~connection() = default;
+
+KAWAIT_DECL void connection::start() {
+  spare_slots_.reserve(detail::most_spare_slots);
+  kawait::detail::spawn(executor_, read_loop(shared_from_this()));
+}
+
+KAWAIT_DECL void connection::close(failure why) {
+  if (why_) return;
+  why_ = why ? std::move(why) : failure(errc::closed);
+  stream_->close();
+  watchdog_.cancel();
+  may_write_.notify_all();
+  out_.clear();
+  // Slots are only marked here; their requesters run later, so none of them can get in between.
+  const std::deque<pending_request> pending = std::exchange(pending_, {});
+  for (const pending_request& p : pending) {
+    if (!p.slot) continue;
+    p.slot->why = why_;
+    p.slot->done = true;
+    p.slot->ready.notify_all();
+  }
+}
+
+KAWAIT_DECL failure connection::at_peer(const failure& f) const {
+  std::string words = peer_.to_string();
+  if (!f.words.empty()) words.append(": ").append(f.words);
+  return failure(f.code, std::move(words));
+}
+
+KAWAIT_DECL void connection::fail(std::error_code code, std::string_view words) {
+  close(at_peer(failure(code, std::string(words))));
+}
+
+KAWAIT_DECL failure connection::malformed(failure f) {
+  failure why = at_peer(f);
+  close(why);
+  return why;
+}
+
+// The broker answers first and then reads nothing until the time is over (KIP-219), so what is in flight waits as well. An hour is
+// more than any quota asks for: a broken number must not silence the connection for weeks.
+KAWAIT_DECL void connection::throttle(std::int32_t given) {
+  if (given <= 0 || why_) return;
+  const std::chrono::milliseconds pause(std::min(given, 3'600'000));
+  throttled_until_ = std::max(throttled_until_, env_->now() + pause);
+  for (pending_request& p : pending_) p.deadline = std::max(p.deadline, throttled_until_ + p.timeout);
+}
+
+// The request's frame is already at the end of out_.
+KAWAIT_DECL detail::ticket connection::enqueue(std::chrono::milliseconds timeout, wire::slab_source& body) {
+  std::unique_ptr<detail::answer_slot> slot;
+  if (spare_slots_.empty()) {
+    slot = std::make_unique<detail::answer_slot>(executor_);
+  } else {
+    slot = std::move(spare_slots_.back());
+    spare_slots_.pop_back();
+  }
+  const time_point deadline = std::max(env_->now(), throttled_until_) + timeout;
+  const std::int32_t id = next_correlation_id_;
+  next_correlation_id_ = id == std::numeric_limits<std::int32_t>::max() ? 0 : id + 1;
+  pending_.push_back(pending_request{id, timeout, deadline, slot.get(), &body});
+  detail::ticket t(shared_from_this(), std::move(slot), id);
+  watch(deadline);
+  send_now();
+  return t;
+}
+
+KAWAIT_DECL void connection::abandon(std::int32_t correlation_id, std::unique_ptr<detail::answer_slot> slot) noexcept {
+  if (!slot->done) {
+    for (pending_request& p : pending_) {
+      if (p.correlation_id == correlation_id) p.slot = nullptr;
+    }
+  }
+  if (why_ || spare_slots_.size() == detail::most_spare_slots) return;
+  slot->done = false;
+  slot->buffer.reset();
+  spare_slots_.push_back(std::move(slot));  // within what start() reserved: nothing is allocated in a destructor
+}
+
+// Nearly always the stream takes a request at once, and no coroutine is needed. What it does not take is gathered, with whatever
+// is requested meanwhile, for one writer.
+KAWAIT_DECL void connection::send_now() {
+  if (writing_) return;
+  if (throttled_until_ <= env_->now()) {
+    const std::size_t sent = stream_->try_write(out_);
+    if (sent == out_.size()) {
+      out_.clear();
+      return;
+    }
+    out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(sent));
+  }
+  writing_ = true;
+  kawait::detail::spawn(executor_, write_loop(shared_from_this()));
+}
+
+KAWAIT_DECL asio::awaitable<void> connection::write_loop(std::shared_ptr<connection> self) {
+  connection& c = *self;
+  while (!c.why_ && !c.out_.empty()) {
+    if (c.throttled_until_ > c.env_->now()) {
+      co_await c.may_write_.wait_until(c.throttled_until_);
+      continue;
+    }
+    std::error_code ec;
+    std::swap(c.out_, c.sending_);
+    co_await c.stream_->write(c.sending_, ec);
+    c.sending_.clear();
+    if (ec) c.fail(make_error_code(errc::connection_closed), ec.message());
+  }
+  c.writing_ = false;
+}
+
+// One timer per connection, at or before the earliest deadline. An answer does not move it: it finds out when it fires, which is once
+// per time-out instead of once per request.
+KAWAIT_DECL void connection::watch(time_point deadline) {
+  if (deadline >= watched_) return;
+  watched_ = deadline;
+  watchdog_.expires_at(deadline);
+  watchdog_.async_wait([self = shared_from_this()](std::error_code ec) {
+    if (!ec) self->on_watchdog();
+  });
+}
+
+KAWAIT_DECL void connection::on_watchdog() {
+  watched_ = time_point::max();
+  if (why_ || pending_.empty()) return;
+  const auto earlier = [](const pending_request& a, const pending_request& b) { return a.deadline < b.deadline; };
+  const pending_request& first = *std::min_element(pending_.begin(), pending_.end(), earlier);
+  if (first.deadline > env_->now()) {
+    watch(first.deadline);
+    return;
+  }
+  // Closing is the only way out: a late answer could no longer be told from the next one's.
+  fail(make_error_code(errc::request_timeout), "no answer within " + std::to_string(first.timeout.count()) + " ms");
+}
+
+}  // namespace kawait::net

@@ -1,0 +1,115 @@
+#pragma once
+
+#include <algorithm>
+
+#include <kawait/net/connection.hpp>
+
+namespace kawait::net {
+namespace detail {
+
+/// Closes a connection that is given up half-way, also when its coroutine is cancelled or throws.
+class unfinished_connection {
+ public:
+  explicit unfinished_connection(std::shared_ptr<connection> c) noexcept : connection_(std::move(c)) {}
+  unfinished_connection(const unfinished_connection&) = delete;
+  unfinished_connection& operator=(const unfinished_connection&) = delete;
+  ~unfinished_connection() {
+    if (connection_) connection_->close(failure(errc::closed));
+  }
+
+  connection* operator->() const noexcept { return connection_.get(); }
+  std::shared_ptr<connection> release() noexcept { return std::move(connection_); }
+
+ private:
+  std::shared_ptr<connection> connection_;
+};
+
+/// What is wrong with a peer whose first bytes are no answer.
+inline failure not_kafka(const failure& f) {
+  const bool nonsense = f.code == errc::frame_too_large || f.code == errc::correlation_mismatch || f.code == errc::malformed_response;
+  if (!nonsense) return f;
+  return failure(errc::not_kafka, f.words);
+}
+
+inline std::chrono::milliseconds until(time_point deadline, time_point now) {
+  return std::max(std::chrono::ceil<std::chrono::milliseconds>(deadline - now), std::chrono::milliseconds(1));
+}
+
+}  // namespace detail
+
+KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::open(asio::any_io_executor executor, address where,
+                                                                                  connection_options options, time_point deadline) {
+  environment& env = environment::of(executor);
+  deadline = std::min(deadline, env.now() + options.setup_timeout);
+  auto stream = co_await env.net().connect(where, deadline);
+  if (!stream) co_return std::move(stream.error());
+  auto made = std::make_shared<connection>(passkey(), executor, *std::move(stream), where, std::move(options));
+  detail::unfinished_connection c(std::move(made));
+  c->start();
+  failure f = co_await c->handshake(deadline);
+  if (f) co_return std::move(f);
+  co_return c.release();
+}
+
+KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::open(asio::any_io_executor executor, host_port where,
+                                                                                  connection_options options, time_point deadline) {
+  environment& env = environment::of(executor);
+  const time_point resolve_by = std::min(deadline, env.now() + options.setup_timeout);
+  auto addresses = co_await env.net().resolve(where, resolve_by);
+  if (!addresses) co_return std::move(addresses.error());
+  failure last(errc::unresolved_host, where.to_string());
+  std::string before;
+  for (const address& a : *addresses) {
+    auto opened = co_await open(executor, a, options, deadline);
+    if (opened) co_return std::move(opened);
+    if (&a != addresses->data()) before += last.to_string() + "; ";
+    last = std::move(opened.error());
+    if (env.now() >= deadline) break;
+  }
+  co_return failure(last.code, before + last.words);
+}
+
+KAWAIT_DECL asio::awaitable<failure> connection::handshake(time_point deadline) {
+  std::int16_t version = protocol::api_versions_request::max_version;
+  for (;;) {
+    protocol::api_versions_response answer;
+    wire::slab_ref buffer;
+    failure f = co_await ask_versions(version, deadline, answer, buffer);
+    if (f) co_return detail::not_kafka(f);
+    const auto code = static_cast<kafka_error>(answer.error_code);
+    if (code == kafka_error::none) {
+      versions_ = protocol::api_version_table(answer);
+      max_frame_ = options_.max_frame;
+      throttle(answer.throttle_time_ms);
+      co_return failure();
+    }
+    if (code != kafka_error::unsupported_version || version == 0) co_return at_peer(failure(code, "ApiVersions"));
+    // Kafka 2.4 and later name their range; who says nothing is asked the oldest way.
+    std::int16_t next = 0;
+    for (const auto& api : answer.api_keys) {
+      if (api.api_key == protocol::api_versions_request::api_key) next = api.max_version;
+    }
+    version = std::clamp<std::int16_t>(next, 0, static_cast<std::int16_t>(version - 1));
+  }
+}
+
+KAWAIT_DECL asio::awaitable<failure> connection::ask_versions(std::int16_t version, time_point deadline,
+                                                              protocol::api_versions_response& answer, wire::slab_ref& buffer) {
+  if (why_) co_return why_;
+  protocol::api_versions_request request;
+  request.client_software_name = options_.software_name;
+  request.client_software_version = options_.software_version;
+  failure f = protocol::encode_request(out_, request, version, next_correlation_id_, options_.client_id);
+  if (f) co_return at_peer(f);
+  const detail::ticket t = enqueue(detail::until(deadline, env_->now()), heap_);
+  detail::answer_slot& slot = t.slot();
+  while (!slot.done) co_await slot.ready.wait();
+  if (slot.why) co_return slot.why;
+  buffer = std::move(slot.buffer);
+  const std::span<const std::byte> bytes(buffer->data(), slot.size);
+  f = protocol::decode_api_versions(answer, bytes, version);
+  if (f) co_return malformed(std::move(f));
+  co_return failure();
+}
+
+}  // namespace kawait::net

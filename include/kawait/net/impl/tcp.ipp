@@ -1,0 +1,145 @@
+#pragma once
+
+#include <algorithm>
+
+#include <sys/socket.h>
+
+#include <kawait/net/tcp.hpp>
+
+namespace kawait::net {
+namespace detail {
+
+/// Below this much of a body, waking up for every segment costs less than the two system calls.
+inline constexpr std::size_t least_low_water = 32 * 1024;
+inline constexpr std::size_t most_low_water = 512 * 1024;
+
+/// What a connection attempt and its time-out share; each of them is owned by the execution context alone.
+struct tcp_attempt {
+  explicit tcp_attempt(const asio::any_io_executor& executor) : socket(executor), limit(executor) {}
+
+  asio::ip::tcp::socket socket;
+  timer limit;
+  bool timed_out = false;
+};
+
+/// What a name resolution and its waiter share. getaddrinfo() cannot be interrupted: who waited too long leaves it behind.
+struct tcp_resolution {
+  explicit tcp_resolution(const asio::any_io_executor& executor) : resolver(executor), ready(executor) {}
+
+  asio::ip::tcp::resolver resolver;
+  condition ready;
+  bool done = false;
+  std::error_code code;
+  std::vector<address> addresses;
+};
+
+inline failure unresolved(const host_port& where, std::string_view why) {
+  std::string words = where.to_string();
+  words.append(": ").append(why);
+  return failure(errc::unresolved_host, std::move(words));
+}
+
+}  // namespace detail
+
+KAWAIT_DECL std::unique_ptr<network> make_tcp_network() { return std::make_unique<tcp_network>(); }
+
+KAWAIT_DECL tcp_transport::tcp_transport(asio::ip::tcp::socket socket, std::string peer)
+    : socket_(std::move(socket)), peer_(std::move(peer)) {
+  std::error_code ignored;  // A slower connection is better than none.
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket_.non_blocking(true, ignored);
+}
+
+KAWAIT_DECL asio::awaitable<std::size_t> tcp_transport::read_some(std::span<std::byte> room, std::error_code& ec) {
+  const asio::mutable_buffer buffer(room.data(), room.size());
+  const auto [code, size] = co_await socket_.async_read_some(buffer, kawait::detail::use_tuple);
+  ec = code;
+  co_return size;
+}
+
+KAWAIT_DECL asio::awaitable<void> tcp_transport::write(std::span<const std::byte> bytes, std::error_code& ec) {
+  while (!bytes.empty()) {
+    const asio::const_buffer buffer(bytes.data(), bytes.size());
+    const auto [code, size] = co_await socket_.async_write_some(buffer, kawait::detail::use_tuple);
+    ec = code;
+    if (code) co_return;
+    bytes = bytes.subspan(size);
+  }
+}
+
+KAWAIT_DECL std::size_t tcp_transport::try_write(std::span<const std::byte> bytes) noexcept {
+  if (!socket_.is_open()) return 0;
+  const auto sent = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sent > 0 ? static_cast<std::size_t>(sent) : 0;
+}
+
+KAWAIT_DECL void tcp_transport::expect(std::size_t missing) noexcept {
+  const int wanted = missing < detail::least_low_water ? 1 : static_cast<int>(std::min(missing, detail::most_low_water));
+  if (wanted == low_water_ || !socket_.is_open()) return;
+  if (::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted) == 0) low_water_ = wanted;
+}
+
+KAWAIT_DECL void tcp_transport::close() noexcept {
+  std::error_code ignored;
+  socket_.close(ignored);
+}
+
+KAWAIT_DECL asio::awaitable<result<std::vector<address>>> tcp_network::resolve(host_port where, time_point deadline) {
+  std::error_code ec;
+  asio::ip::make_address(where.host, ec);
+  if (!ec) {
+    std::vector<address> itself;
+    itself.emplace_back(where.host, where.host, where.port);
+    co_return itself;
+  }
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
+  const auto shared = std::make_shared<detail::tcp_resolution>(executor);
+  shared->resolver.async_resolve(where.host, std::to_string(where.port),
+                                 [shared, where](std::error_code code, asio::ip::tcp::resolver::results_type found) {
+                                   shared->done = true;
+                                   shared->code = code;
+                                   for (const auto& entry : found) {
+                                     address a(where.host, entry.endpoint().address().to_string(), where.port);
+                                     auto& all = shared->addresses;
+                                     if (std::find(all.begin(), all.end(), a) == all.end()) all.push_back(std::move(a));
+                                   }
+                                   shared->ready.notify_all();
+                                 });
+  while (!shared->done) {
+    const std::error_code late = co_await shared->ready.wait_until(deadline);
+    if (late && !shared->done) {
+      shared->resolver.cancel();
+      co_return detail::unresolved(where, late.message());
+    }
+  }
+  if (shared->code) co_return detail::unresolved(where, shared->code.message());
+  if (shared->addresses.empty()) co_return detail::unresolved(where, "the name has no address");
+  co_return std::move(shared->addresses);
+}
+
+KAWAIT_DECL asio::awaitable<result<std::unique_ptr<transport>>> tcp_network::connect(address where, time_point deadline) {
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
+  const std::string peer = where.to_string();
+  std::error_code ec;
+  const auto ip = asio::ip::make_address(where.ip, ec);
+  if (ec) co_return failure(ec, peer);
+  const asio::ip::tcp::endpoint endpoint(ip, where.port);
+  const auto attempt = std::make_shared<detail::tcp_attempt>(executor);
+  attempt->socket.open(endpoint.protocol(), ec);
+  if (ec) co_return failure(ec, peer);
+  attempt->limit.expires_at(deadline);
+  attempt->limit.async_wait([attempt](std::error_code code) {
+    if (code) return;
+    std::error_code ignored;
+    attempt->timed_out = true;
+    attempt->socket.close(ignored);
+  });
+  const auto [code] = co_await attempt->socket.async_connect(endpoint, kawait::detail::use_tuple);
+  attempt->limit.cancel();
+  if (attempt->timed_out) co_return failure(std::make_error_code(std::errc::timed_out), peer);
+  if (code) co_return failure(code, peer);
+  std::unique_ptr<transport> connected = std::make_unique<tcp_transport>(std::move(attempt->socket), peer);
+  co_return std::move(connected);
+}
+
+}  // namespace kawait::net
