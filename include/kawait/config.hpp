@@ -1,0 +1,109 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <kawait/core/error.hpp>
+#include <kawait/runtime/options.hpp>
+
+namespace kawait {
+
+/// auto.offset.reset: where a partition starts for which the group has no committed offset, or one that is out of range.
+using offset_reset = machine::position_finder::reset_policy;
+
+/// A consumer's settings, typed or by Kafka's property names. Every setter checks at once and throws kawait::error of
+/// errc::invalid_config, whose words name the property, the value and what is allowed. Copyable; a consumer copies it.
+class config {
+ public:
+  using milliseconds = std::chrono::milliseconds;
+
+  config() = default;
+  /// "host:port,host:port"
+  explicit config(std::string_view bootstrap_servers) { this->bootstrap_servers(bootstrap_servers); }
+
+  /// Kafka's names ("bootstrap.servers", "group.id", ...), in no particular order. Unknown names are errors that tell the nearest known
+  /// one; names that the consumer protocol has no use for (session.timeout.ms, ...) tell what takes their place.
+  KAWAIT_DECL static config from_properties(const std::map<std::string, std::string>& properties);
+  /// One property, as above.
+  KAWAIT_DECL config& set(std::string_view name, std::string_view value);
+  /// Every property that set() knows.
+  KAWAIT_DECL static std::vector<std::string_view> property_names();
+
+  /// bootstrap.servers. Required.
+  KAWAIT_DECL config& bootstrap_servers(std::string_view list);
+  /// client.id, in the broker's logs and quotas. Default "kawait".
+  KAWAIT_DECL config& client_id(std::string_view id);
+  /// client.rack: for rack-aware assignors and fetching from the closest replica (KIP-392). Default none.
+  KAWAIT_DECL config& client_rack(std::string_view rack);
+  /// group.id. Required by subscribe() and by commits.
+  KAWAIT_DECL config& group_id(std::string_view id);
+  /// group.remote.assignor: "uniform", "range" or another that the broker has. Default: the broker decides.
+  KAWAIT_DECL config& remote_assignor(std::string_view name);
+  /// How long the group waits for revoked partitions (KIP-848). Default max.poll.interval.ms, as in Java.
+  KAWAIT_DECL config& rebalance_timeout(milliseconds t);
+  /// max.poll.interval.ms. Default 5 minutes.
+  KAWAIT_DECL config& max_poll_interval(milliseconds t);
+
+  /// enable.auto.commit. Default true: what is done is committed every auto.commit.interval.ms, at revocation and at close.
+  config& auto_commit(bool on) {
+    values_.auto_commit = on;
+    return *this;
+  }
+  /// auto.commit.interval.ms. Default 5 s.
+  KAWAIT_DECL config& auto_commit_interval(milliseconds t);
+  /// auto.offset.reset. Default latest.
+  config& auto_offset_reset(offset_reset policy) {
+    values_.auto_offset_reset = policy;
+    return *this;
+  }
+  /// isolation.level. Default read_uncommitted.
+  config& isolation(isolation_level level) {
+    values_.isolation = level;
+    return *this;
+  }
+  /// check.crcs. Default true.
+  config& check_crcs(bool on) {
+    values_.check_crcs = on;
+    return *this;
+  }
+
+  /// fetch.min.bytes. Default 1.
+  KAWAIT_DECL config& fetch_min_bytes(std::int32_t bytes);
+  /// fetch.max.bytes of one response. Default 50 MiB; a request asks for no more than its share of fetch.buffer.bytes.
+  KAWAIT_DECL config& fetch_max_bytes(std::int32_t bytes);
+  /// fetch.max.wait.ms. Default 500 ms.
+  KAWAIT_DECL config& fetch_max_wait(milliseconds t);
+  /// max.partition.fetch.bytes. Default 1 MiB.
+  KAWAIT_DECL config& max_partition_fetch_bytes(std::int32_t bytes);
+  /// fetch.buffer.bytes: fetched and decompressed data of all partitions, read or not. Default 32 MiB, at least 1 MiB. May be exceeded
+  /// by one response (a broker sends at least one record batch, whatever its size) and one decompressed record batch.
+  KAWAIT_DECL config& fetch_buffer_bytes(std::size_t bytes);
+
+  /// metadata.max.age.ms. Default 5 minutes.
+  KAWAIT_DECL config& metadata_max_age(milliseconds t);
+  /// request.timeout.ms. Default 30 s.
+  KAWAIT_DECL config& request_timeout(milliseconds t);
+  /// default.api.timeout.ms: of commits and queries, and of reaching the cluster at all. Default 60 s.
+  KAWAIT_DECL config& default_api_timeout(milliseconds t);
+
+  /// Throws unless what is required is there. Called by the consumer's constructor.
+  KAWAIT_DECL void check() const;
+  const runtime::options& values() const noexcept { return values_; }
+
+ private:
+  struct property;
+  KAWAIT_DECL static const std::vector<property>& properties();
+
+  runtime::options values_;
+};
+
+}  // namespace kawait
+
+#if defined(KAWAIT_HEADER_ONLY)
+#include <kawait/impl/config.ipp>
+#endif

@@ -1,0 +1,220 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+
+#include <kawait/batch.hpp>
+#include <kawait/config.hpp>
+#include <kawait/event.hpp>
+#include <kawait/partition.hpp>
+
+namespace kawait {
+
+/// What async_close may do differently.
+struct close_options {
+  /// For all of it: drain, commit, leave.
+  std::chrono::milliseconds timeout{30'000};
+
+  close_options() = default;
+  explicit close_options(std::chrono::milliseconds t) : timeout(t) {}
+};
+
+/// The offset to commit for a partition: that of the next record to be read.
+using offset_map = std::map<topic_partition, std::int64_t>;
+
+/// A consumer of Apache Kafka 4.0 or newer: a member of a group of the consumer protocol (KIP-848), or a reader of assigned partitions.
+///
+/// Read it in one of three ways; the first call fixes which, and another is errc::mixed_modes:
+/// - for_each_partition (and its kin) run it and one coroutine a partition;
+/// - async_next_event tells of partitions that come and go, beside a running async_run();
+/// - async_next gives batches of all partitions in turn, beside a running async_run().
+///
+/// The executor must never run two handlers at once: that of a single-threaded context, or a strand. Everything happens on it; no
+/// thread is made, but for the one of Asio's that resolves host names (none for IP addresses).
+///
+/// async_ functions may be started on any thread. They take any completion token; without one they are awaitables that throw
+/// kawait::error, which carries the broker's words. Cancellation is per call. All other functions belong to the consumer's executor.
+///
+/// Destroying it is abrupt: nothing is committed, nobody is told, what is pending completes with operation_aborted. async_close() first.
+class consumer {
+ public:
+  using milliseconds = std::chrono::milliseconds;
+
+  /// Throws kawait::error: errc::invalid_config; errc::io_uring_unavailable where the system forbids io_uring.
+  KAWAIT_DECL consumer(asio::any_io_executor executor, config c);
+  consumer(consumer&&) noexcept = default;
+  consumer& operator=(consumer&&) = delete;
+  KAWAIT_DECL ~consumer();
+
+  asio::any_io_executor get_executor() const noexcept { return engine_->executor(); }
+
+  /// The topics to read as a member of group.id; replaces those named before, also while running. A topic that does not exist is no
+  /// error: it is read as soon as it does. Throws kawait::error: errc::group_required, not_in_manual_mode (after assign),
+  /// not_subscribed (no topic), kafka_error::invalid_topic_exception.
+  template <class... Topics>
+  void subscribe(const Topics&... topics) {
+    std::vector<std::string> names;
+    (names.emplace_back(topics), ...);
+    subscribe(std::move(names));
+  }
+  KAWAIT_DECL void subscribe(std::vector<std::string> topics);
+  /// Reads these partitions without being a member of a group; with group.id, offsets are still fetched and committed there. Before
+  /// async_run only. A topic or partition that is not found within default.api.timeout.ms ends async_run with
+  /// kafka_error::unknown_topic_or_partition. Throws kawait::error: errc::not_in_manual_mode (after subscribe), already_running,
+  /// not_subscribed (no partition), kafka_error::invalid_topic_exception.
+  KAWAIT_DECL void assign(std::vector<topic_partition> partitions);
+
+  /// Runs the consumer until it is closed. Completes with void(std::error_code): none after async_close; operation_aborted when
+  /// cancelled (abrupt, as destruction) or destroyed; else what ended it: errc::not_subscribed, already_running, bootstrap_failed,
+  /// unresolved_host, not_kafka (no broker was reached within default.api.timeout.ms), unsupported_broker, or what the group coordinator
+  /// refuses for good (kafka_error::group_authorization_failed, unsupported_assignor, group_max_size_reached, ...).
+  KAWAIT_DECL asio::awaitable<void> async_run();
+  template <class Token>
+  auto async_run(Token&& token) {
+    return detail::initiate<void>(get_executor(), run_operation(engine_), std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_run(diagnostics& words, Token&& token) {
+    return detail::initiate<void>(get_executor(), run_operation(engine_), std::forward<Token>(token), &words);
+  }
+
+  /// Ends all streams, waits for the work in hand, commits what is done (in automatic mode), leaves the group, closes the connections.
+  /// Completes with void(std::error_code): errc::revocation_deadline if work was still in hand near the time-out, commit_failed,
+  /// request_timeout if the leave was not answered in time. Closed it is in any case. Cancelling makes it abrupt.
+  KAWAIT_DECL asio::awaitable<void> async_close(close_options o = close_options());
+  template <class Token>
+  auto async_close(close_options o, Token&& token) {
+    return detail::initiate<void>(get_executor(), close_operation(engine_, o.timeout), std::forward<Token>(token));
+  }
+
+  /// The next batch of any partition, one of each in turn. Completes with void(std::error_code, batch). Errors: those of
+  /// partition::async_next (told once; other partitions go on), those of async_run once it has ended, errc::closed, mixed_modes.
+  KAWAIT_DECL asio::awaitable<batch> async_next();
+  template <class Token>
+  auto async_next(Token&& token) {
+    return detail::initiate<batch>(get_executor(), next_operation(engine_), std::forward<Token>(token));
+  }
+
+  /// The next change of the assignment. Completes with void(std::error_code, event). Errors: those of async_run once it has ended,
+  /// errc::closed, mixed_modes, operation_aborted when cancelled (no event is lost).
+  KAWAIT_DECL asio::awaitable<event> async_next_event();
+  template <class Token>
+  auto async_next_event(Token&& token) {
+    return detail::initiate<event>(get_executor(), event_operation(engine_), std::forward<Token>(token));
+  }
+
+  /// Lets the revoked partitions go: completes once their work in hand is done and committed. Until then the broker is not told. If
+  /// nobody calls it, it happens by itself at half the deadline (0.9 x rebalance time-out). Holding a batch of such a partition while
+  /// awaiting this waits for the deadline. Completes with void(std::error_code): errc::revocation_deadline (work was still in hand),
+  /// lost (the group went on without us meanwhile), commit_failed (given up nevertheless), closed, operation_aborted (only this wait was
+  /// cancelled; the drain goes on).
+  KAWAIT_DECL asio::awaitable<void> async_incremental_unassign(revocation r);
+  template <class Token>
+  auto async_incremental_unassign(revocation r, Token&& token) {
+    return detail::initiate<void>(get_executor(), unassign_operation(engine_, std::move(r)), std::forward<Token>(token));
+  }
+
+  /// Commits what is done of all partitions, or the offsets given. Completes with void(std::error_code, commit_result):
+  /// errc::commit_failed if any was refused (the result says which and why); of partitions that are not ours nothing is sent, their
+  /// status is errc::not_assigned; group_required.
+  KAWAIT_DECL asio::awaitable<commit_result> async_commit();
+  KAWAIT_DECL asio::awaitable<commit_result> async_commit(offset_map offsets);
+  template <class Token>
+  auto async_commit(offset_map offsets, Token&& token) {
+    return detail::initiate<commit_result>(get_executor(), commit_offsets_operation(engine_, std::move(offsets)),
+                                           std::forward<Token>(token));
+  }
+
+  /// What the group has committed; partitions without a commit have offset -1. Completes with void(std::error_code, offset_map):
+  /// errc::group_required, or the coordinator's error.
+  KAWAIT_DECL asio::awaitable<offset_map> async_committed(std::vector<topic_partition> partitions);
+  template <class Token>
+  auto async_committed(std::vector<topic_partition> partitions, Token&& token) {
+    return detail::initiate<offset_map>(get_executor(), committed_operation(engine_, std::move(partitions)), std::forward<Token>(token));
+  }
+
+  /// The partitions that are ours and not being given up.
+  KAWAIT_DECL std::vector<partition> assignment() const;
+  /// The id this member has in its group; empty without one.
+  std::string member_id() const { return engine_->member_id(); }
+  /// The member epoch of the last heartbeat's answer.
+  std::int32_t member_epoch() const { return engine_->member_epoch(); }
+  /// What went wrong last and is being retried.
+  const failure& last_warning() const noexcept { return engine_->last_warning; }
+
+  /// For the library.
+  const std::shared_ptr<runtime::engine>& engine() const noexcept { return engine_; }
+
+ private:
+  using engine_ptr = std::shared_ptr<runtime::engine>;
+
+  struct run_operation {
+    explicit run_operation(engine_ptr e) : engine(std::move(e)) {}
+    engine_ptr engine;
+    asio::awaitable<failure> operator()() const { return engine->run(); }
+  };
+  struct close_operation {
+    close_operation(engine_ptr e, milliseconds t) : engine(std::move(e)), timeout(t) {}
+    engine_ptr engine;
+    milliseconds timeout;
+    asio::awaitable<failure> operator()() const { return engine->close(timeout); }
+  };
+  struct next_operation {
+    explicit next_operation(engine_ptr e) : engine(std::move(e)) {}
+    engine_ptr engine;
+    asio::awaitable<result<batch>> operator()() const { return next(engine); }
+  };
+  struct event_operation {
+    explicit event_operation(engine_ptr e) : engine(std::move(e)) {}
+    engine_ptr engine;
+    asio::awaitable<result<event>> operator()() const { return next_event(engine); }
+  };
+  struct unassign_operation {
+    unassign_operation(engine_ptr e, revocation r) : engine(std::move(e)), which(std::move(r)) {}
+    engine_ptr engine;
+    revocation which;
+    asio::awaitable<failure> operator()() const { return unassign(engine, which); }
+  };
+  struct commit_operation {
+    explicit commit_operation(engine_ptr e) : engine(std::move(e)) {}
+    engine_ptr engine;
+    asio::awaitable<std::pair<failure, commit_result>> operator()() const { return commit_done(engine); }
+  };
+  struct commit_offsets_operation {
+    commit_offsets_operation(engine_ptr e, offset_map o) : engine(std::move(e)), offsets(std::move(o)) {}
+    engine_ptr engine;
+    offset_map offsets;
+    asio::awaitable<std::pair<failure, commit_result>> operator()() const { return commit_offsets(engine, offsets); }
+  };
+  struct committed_operation {
+    committed_operation(engine_ptr e, std::vector<topic_partition> p) : engine(std::move(e)), partitions(std::move(p)) {}
+    engine_ptr engine;
+    std::vector<topic_partition> partitions;
+    asio::awaitable<result<offset_map>> operator()() const { return committed(engine, partitions); }
+  };
+
+  KAWAIT_DECL static asio::awaitable<result<batch>> next(engine_ptr e);
+  KAWAIT_DECL static asio::awaitable<result<event>> next_event(engine_ptr e);
+  KAWAIT_DECL static asio::awaitable<failure> unassign(engine_ptr e, revocation r);
+  KAWAIT_DECL static asio::awaitable<std::pair<failure, commit_result>> commit_done(engine_ptr e);
+  KAWAIT_DECL static asio::awaitable<std::pair<failure, commit_result>> commit_offsets(engine_ptr e, offset_map offsets);
+  KAWAIT_DECL static asio::awaitable<result<offset_map>> committed(engine_ptr e, std::vector<topic_partition> partitions);
+
+  engine_ptr engine_;
+};
+
+}  // namespace kawait
+
+#if defined(KAWAIT_HEADER_ONLY)
+#include <kawait/impl/consumer.ipp>
+#endif

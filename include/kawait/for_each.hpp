@@ -1,0 +1,111 @@
+#pragma once
+
+#include <concepts>
+#include <exception>
+#include <map>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/cancellation_signal.hpp>
+
+#include <kawait/consumer.hpp>
+#include <kawait/runtime/revocation.hpp>
+
+namespace kawait {
+
+/// An option of for_each_partition: handlers run on another executor than the consumer's.
+struct on {
+  explicit on(asio::any_io_executor e) : executor(std::move(e)) {}
+  asio::any_io_executor executor;
+};
+
+namespace detail {
+
+/// Runs a handler's coroutine for each assigned partition, and knows when each has ended.
+class handler_host : public runtime::assignment_listener, public std::enable_shared_from_this<handler_host> {
+ public:
+  KAWAIT_DECL handler_host(std::shared_ptr<runtime::engine> e, asio::any_io_executor handlers);
+  virtual ~handler_host() = default;
+
+  /// Until the consumer is over and the last handler has ended. Throws what ended it.
+  KAWAIT_DECL static asio::awaitable<void> run(std::shared_ptr<handler_host> self);
+
+ protected:
+  virtual asio::awaitable<void> invoke(partition p) = 0;
+
+ private:
+  // A handler that was cancelled may end with operation_aborted: that is no error.
+  struct handler {
+    asio::cancellation_signal cancel;
+    bool cancelled = false;
+  };
+
+  KAWAIT_DECL void on_assigned(const runtime::stream_ptr& stream) override;
+  KAWAIT_DECL void on_gone(runtime::partition_stream& stream) override;
+  KAWAIT_DECL void on_handler_ended(const runtime::stream_ptr& stream, std::exception_ptr thrown);
+  KAWAIT_DECL void fail(std::exception_ptr why);
+  KAWAIT_DECL static asio::awaitable<void> run_handler(std::shared_ptr<handler_host> self, partition p);
+  KAWAIT_DECL static asio::awaitable<void> run_engine(std::shared_ptr<handler_host> self);
+
+  std::shared_ptr<runtime::engine> engine_;
+  asio::any_io_executor handler_executor_;
+  net::condition changed_;
+  std::map<runtime::stream_ptr, std::shared_ptr<handler>> running_;
+  std::exception_ptr thrown_;
+  failure outcome_;
+  bool engine_ended_ = false;
+};
+
+template <class Handler>
+class handler_host_of final : public handler_host {
+ public:
+  handler_host_of(std::shared_ptr<runtime::engine> e, asio::any_io_executor handlers, Handler h)
+      : handler_host(std::move(e), std::move(handlers)), handler_(std::move(h)) {}
+
+ private:
+  asio::awaitable<void> invoke(partition p) override { return handler_(std::move(p)); }
+
+  Handler handler_;
+};
+
+}  // namespace detail
+
+/// A coroutine that takes a partition: what for_each_partition runs.
+template <class Handler>
+concept partition_handler = std::copy_constructible<Handler> && requires(Handler& h, partition p) {
+  { h(std::move(p)) } -> std::same_as<asio::awaitable<void>>;
+};
+
+/// Runs the consumer, and one coroutine of `handler` for each partition as long as it is assigned. Returning is the drain: a revocation
+/// completes once the handler has returned and released its batches; then the broker is told.
+///
+/// - A partition that is revoked or closed ends its stream; the handler finishes its work in hand. At the deadline, and when the partition
+///   is lost, the handler is cancelled, unless it waits in async_next: then its stream merely ends. No second handler of a partition
+///   starts before the first has ended.
+/// - A handler that throws ends everything in order: all streams end, running handlers drain, done work is committed, the member
+///   leaves; then the exception is rethrown. A handler that returns while its partition is still assigned is treated alike, with
+///   kawait::error(errc::handler_returned_early).
+/// - Cancelling does the same and ends with operation_aborted; cancelling a second time is abrupt.
+/// - After consumer.async_close() it returns.
+///
+/// The handler is moved in and kept until its last coroutine has ended. Throws kawait::error: what async_run completes with, and
+/// errc::mixed_modes, already_running. The consumer must outlive it. Runs on the consumer's executor, from where it is to be awaited.
+template <partition_handler Handler>
+asio::awaitable<void> for_each_partition(consumer& c, Handler handler) {
+  return detail::handler_host::run(
+      std::make_shared<detail::handler_host_of<Handler>>(c.engine(), c.get_executor(), std::move(handler)));
+}
+template <partition_handler Handler>
+asio::awaitable<void> for_each_partition(consumer& c, Handler handler, on where) {
+  return detail::handler_host::run(
+      std::make_shared<detail::handler_host_of<Handler>>(c.engine(), std::move(where.executor), std::move(handler)));
+}
+
+}  // namespace kawait
+
+#if defined(KAWAIT_HEADER_ONLY)
+#include <kawait/impl/for_each.ipp>
+#endif

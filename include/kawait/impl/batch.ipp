@@ -1,0 +1,63 @@
+#pragma once
+
+#include <kawait/batch.hpp>
+
+#include <algorithm>
+
+namespace kawait {
+
+KAWAIT_DECL void batch::iterator::open_segment() {
+  const auto& segments = lease_->segments;
+  while (segment_ < segments.size()) {
+    reader_ = wire::record_reader(segments[segment_].header, segments[segment_].records, lease_->first_offset);
+    if (reader_.next(current_)) return;
+    if (failure bad = reader_.error()) {
+      throw error(bad.code, topic_partition(lease_->info->topic, lease_->info->id.partition).to_string() + '@' +
+                                std::to_string(segments[segment_].header.base_offset) + ": " + bad.words);
+    }
+    ++segment_;
+  }
+  lease_ = nullptr;
+}
+
+KAWAIT_DECL void batch::iterator::next_segment() {
+  if (failure bad = reader_.error()) {
+    throw error(bad.code, topic_partition(lease_->info->topic, lease_->info->id.partition).to_string() + '@' +
+                              std::to_string(current_.offset() + 1) + ": " + bad.words);
+  }
+  ++segment_;
+  open_segment();
+}
+
+KAWAIT_DECL void batch::done(const record& r) {
+  const auto& segments = lease_->segments;
+  const auto it = std::lower_bound(segments.begin(), segments.end(), r.offset(),
+                                   [](const runtime::lease_segment& s, std::int64_t offset) { return s.header.last_offset() < offset; });
+  if (it == segments.end() || r.offset() < lease_->first_offset) return;  // not a record of this batch
+  lease_->mark_one_done(it->first_ordinal + r.ordinal(), r.offset());
+}
+
+KAWAIT_DECL owned_batch batch::to_owned() const {
+  owned_batch copy;
+  copy.topic_ = topic();
+  copy.partition_ = partition();
+  copy.next_offset_ = next_offset();
+  for (const record& r : *this) {
+    owned_batch::owned_record& to = copy.records_.emplace_back();
+    to.offset = r.offset();
+    to.timestamp_ms = r.timestamp_ms();
+    to.key = *r.key();
+    to.value = *r.value();
+    to.key_is_null = r.key().is_null();
+    to.value_is_null = r.value().is_null();
+    for (const header& h : r.headers()) {
+      owned_batch::owned_header& own = to.headers.emplace_back();
+      own.key = h.key;
+      own.value = *h.value;
+      own.is_null = h.value.is_null();
+    }
+  }
+  return copy;
+}
+
+}  // namespace kawait

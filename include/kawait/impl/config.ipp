@@ -1,0 +1,272 @@
+#pragma once
+
+#include <kawait/config.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <numeric>
+
+namespace kawait {
+
+namespace detail {
+
+[[noreturn]] inline void refuse_setting(std::string_view name, std::string_view value, std::string_view why) {
+  throw error(errc::invalid_config, std::string(name) + " = '" + std::string(value) + "': " + std::string(why));
+}
+
+template <class Int>
+Int checked(std::string_view name, Int value, std::int64_t min, std::int64_t max) {
+  if (static_cast<std::int64_t>(value) < min || static_cast<std::int64_t>(value) > max) {
+    refuse_setting(name, std::to_string(value), "must be from " + std::to_string(min) + " to " + std::to_string(max));
+  }
+  return value;
+}
+
+inline std::chrono::milliseconds checked_time(std::string_view name, std::chrono::milliseconds t, std::int64_t min) {
+  return std::chrono::milliseconds(checked(name, t.count(), min, std::numeric_limits<std::int32_t>::max()));
+}
+
+inline std::string checked_text(std::string_view name, std::string_view text) {
+  if (text.empty()) refuse_setting(name, text, "must not be empty");
+  if (text.size() > 32767) refuse_setting(name, std::string(text.substr(0, 32)) + "...", "is longer than 32767 bytes");
+  return std::string(text);
+}
+
+inline std::int64_t parse_number(std::string_view name, std::string_view value) {
+  std::int64_t number = 0;
+  const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (ec != std::errc() || end != value.data() + value.size()) refuse_setting(name, value, "is not a whole number");
+  return number;
+}
+
+inline std::int32_t parse_int32(std::string_view name, std::string_view value) {
+  return static_cast<std::int32_t>(checked(name, parse_number(name, value), std::numeric_limits<std::int32_t>::min(),
+                                           std::numeric_limits<std::int32_t>::max()));
+}
+
+inline std::chrono::milliseconds parse_time(std::string_view name, std::string_view value) {
+  return std::chrono::milliseconds(parse_number(name, value));
+}
+
+inline bool parse_bool(std::string_view name, std::string_view value) {
+  if (value == "true") return true;
+  if (value == "false") return false;
+  refuse_setting(name, value, "must be true or false");
+}
+
+/// Levenshtein's, for "did you mean".
+inline std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] != b[j - 1] ? 1 : 0);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
+    }
+  }
+  return row.back();
+}
+
+/// What the consumer protocol has no use for, and what to set instead.
+inline std::string_view replacement_of(std::string_view name) {
+  if (name == "session.timeout.ms") return "the broker's group.consumer.session.timeout.ms (or the group's consumer.session.timeout.ms)";
+  if (name == "heartbeat.interval.ms") {
+    return "the broker's group.consumer.heartbeat.interval.ms (or the group's consumer.heartbeat.interval.ms)";
+  }
+  if (name == "partition.assignment.strategy" || name == "partitionAssigners") return "group.remote.assignor";
+  return {};
+}
+
+}  // namespace detail
+
+struct config::property {
+  std::string_view name;
+  void (*apply)(config&, std::string_view name, std::string_view value);
+};
+
+KAWAIT_DECL const std::vector<config::property>& config::properties() {
+  using sv = std::string_view;
+  static const std::vector<property> all = {
+      {"bootstrap.servers", [](config& c, sv, sv v) { c.bootstrap_servers(v); }},
+      {"client.id", [](config& c, sv, sv v) { c.client_id(v); }},
+      {"client.rack", [](config& c, sv, sv v) { c.client_rack(v); }},
+      {"group.id", [](config& c, sv, sv v) { c.group_id(v); }},
+      {"group.protocol",
+       [](config&, sv n, sv v) {
+         if (v == "classic") detail::refuse_setting(n, v, "the classic protocol is not supported yet; use consumer");
+         if (v != "consumer") detail::refuse_setting(n, v, "must be classic or consumer");
+       }},
+      {"group.remote.assignor", [](config& c, sv, sv v) { c.remote_assignor(v); }},
+      {"max.poll.interval.ms", [](config& c, sv n, sv v) { c.max_poll_interval(detail::parse_time(n, v)); }},
+      {"rebalance.timeout.ms", [](config& c, sv n, sv v) { c.rebalance_timeout(detail::parse_time(n, v)); }},
+      {"enable.auto.commit", [](config& c, sv n, sv v) { c.auto_commit(detail::parse_bool(n, v)); }},
+      {"auto.commit.interval.ms", [](config& c, sv n, sv v) { c.auto_commit_interval(detail::parse_time(n, v)); }},
+      {"auto.offset.reset",
+       [](config& c, sv n, sv v) {
+         if (v == "earliest") {
+           c.auto_offset_reset(offset_reset::earliest);
+         } else if (v == "latest") {
+           c.auto_offset_reset(offset_reset::latest);
+         } else if (v == "none") {
+           c.auto_offset_reset(offset_reset::none);
+         } else {
+           detail::refuse_setting(n, v, "must be earliest, latest or none");
+         }
+       }},
+      {"isolation.level",
+       [](config& c, sv n, sv v) {
+         if (v != "read_committed" && v != "read_uncommitted") {
+           detail::refuse_setting(n, v, "must be read_uncommitted or read_committed");
+         }
+         c.isolation(v == "read_committed" ? isolation_level::read_committed : isolation_level::read_uncommitted);
+       }},
+      {"check.crcs", [](config& c, sv n, sv v) { c.check_crcs(detail::parse_bool(n, v)); }},
+      {"fetch.min.bytes", [](config& c, sv n, sv v) { c.fetch_min_bytes(detail::parse_int32(n, v)); }},
+      {"fetch.max.bytes", [](config& c, sv n, sv v) { c.fetch_max_bytes(detail::parse_int32(n, v)); }},
+      {"fetch.max.wait.ms", [](config& c, sv n, sv v) { c.fetch_max_wait(detail::parse_time(n, v)); }},
+      {"max.partition.fetch.bytes", [](config& c, sv n, sv v) { c.max_partition_fetch_bytes(detail::parse_int32(n, v)); }},
+      {"fetch.buffer.bytes",
+       [](config& c, sv n, sv v) {
+         const auto bytes = detail::checked(n, detail::parse_number(n, v), 0, std::numeric_limits<std::int64_t>::max());
+         c.fetch_buffer_bytes(static_cast<std::size_t>(bytes));
+       }},
+      {"metadata.max.age.ms", [](config& c, sv n, sv v) { c.metadata_max_age(detail::parse_time(n, v)); }},
+      {"request.timeout.ms", [](config& c, sv n, sv v) { c.request_timeout(detail::parse_time(n, v)); }},
+      {"default.api.timeout.ms", [](config& c, sv n, sv v) { c.default_api_timeout(detail::parse_time(n, v)); }},
+      {"socket.connection.setup.timeout.ms",
+       [](config& c, sv n, sv v) { c.values_.connection_setup_timeout = detail::checked_time(n, detail::parse_time(n, v), 1); }},
+      {"reconnect.backoff.ms",
+       [](config& c, sv n, sv v) { c.values_.reconnect_backoff = detail::checked_time(n, detail::parse_time(n, v), 1); }},
+      {"reconnect.backoff.max.ms",
+       [](config& c, sv n, sv v) { c.values_.reconnect_backoff_max = detail::checked_time(n, detail::parse_time(n, v), 1); }},
+      {"retry.backoff.ms", [](config& c, sv n, sv v) { c.values_.retry_backoff = detail::checked_time(n, detail::parse_time(n, v), 1); }},
+      {"retry.backoff.max.ms",
+       [](config& c, sv n, sv v) { c.values_.retry_backoff_max = detail::checked_time(n, detail::parse_time(n, v), 1); }},
+  };
+  return all;
+}
+
+KAWAIT_DECL std::vector<std::string_view> config::property_names() {
+  std::vector<std::string_view> names;
+  for (const property& p : properties()) names.push_back(p.name);
+  return names;
+}
+
+KAWAIT_DECL config config::from_properties(const std::map<std::string, std::string>& properties) {
+  config c;
+  for (const auto& [name, value] : properties) c.set(name, value);
+  return c;
+}
+
+KAWAIT_DECL config& config::set(std::string_view name, std::string_view value) {
+  for (const property& p : properties()) {
+    if (p.name != name) continue;
+    p.apply(*this, name, value);
+    return *this;
+  }
+  if (const auto instead = detail::replacement_of(name); !instead.empty()) {
+    detail::refuse_setting(name, value, "has no meaning under group.protocol=consumer; set " + std::string(instead));
+  }
+  const auto& all = properties();
+  const auto nearest = std::min_element(all.begin(), all.end(), [&](const property& a, const property& b) {
+    return detail::edit_distance(name, a.name) < detail::edit_distance(name, b.name);
+  });
+  detail::refuse_setting(name, value, "no such property; the nearest known is " + std::string(nearest->name));
+}
+
+KAWAIT_DECL config& config::bootstrap_servers(std::string_view list) {
+  auto parsed = net::parse_bootstrap_servers(list);
+  if (!parsed) throw error(parsed.error().code, "bootstrap.servers: " + parsed.error().words);
+  values_.bootstrap = *std::move(parsed);
+  return *this;
+}
+
+KAWAIT_DECL config& config::client_id(std::string_view id) {
+  values_.client_id = detail::checked_text("client.id", id);
+  return *this;
+}
+
+KAWAIT_DECL config& config::client_rack(std::string_view rack) {
+  values_.client_rack = detail::checked_text("client.rack", rack);
+  return *this;
+}
+
+KAWAIT_DECL config& config::group_id(std::string_view id) {
+  values_.group_id = detail::checked_text("group.id", id);
+  return *this;
+}
+
+KAWAIT_DECL config& config::remote_assignor(std::string_view name) {
+  values_.remote_assignor = detail::checked_text("group.remote.assignor", name);
+  return *this;
+}
+
+KAWAIT_DECL config& config::rebalance_timeout(milliseconds t) {
+  values_.rebalance_timeout = detail::checked_time("rebalance.timeout.ms", t, 1);
+  return *this;
+}
+
+KAWAIT_DECL config& config::max_poll_interval(milliseconds t) {
+  values_.max_poll_interval = detail::checked_time("max.poll.interval.ms", t, 1);
+  return *this;
+}
+
+KAWAIT_DECL config& config::auto_commit_interval(milliseconds t) {
+  values_.auto_commit_interval = detail::checked_time("auto.commit.interval.ms", t, 1);
+  return *this;
+}
+
+KAWAIT_DECL config& config::fetch_min_bytes(std::int32_t bytes) {
+  values_.fetch_min_bytes = detail::checked("fetch.min.bytes", bytes, 0, std::numeric_limits<std::int32_t>::max());
+  return *this;
+}
+
+KAWAIT_DECL config& config::fetch_max_bytes(std::int32_t bytes) {
+  values_.fetch_max_bytes = detail::checked("fetch.max.bytes", bytes, 1, std::numeric_limits<std::int32_t>::max());
+  return *this;
+}
+
+KAWAIT_DECL config& config::fetch_max_wait(milliseconds t) {
+  values_.fetch_max_wait = detail::checked_time("fetch.max.wait.ms", t, 0);
+  return *this;
+}
+
+KAWAIT_DECL config& config::max_partition_fetch_bytes(std::int32_t bytes) {
+  values_.max_partition_fetch_bytes = detail::checked("max.partition.fetch.bytes", bytes, 1, std::numeric_limits<std::int32_t>::max());
+  return *this;
+}
+
+KAWAIT_DECL config& config::fetch_buffer_bytes(std::size_t bytes) {
+  values_.fetch_buffer_bytes =
+      static_cast<std::size_t>(detail::checked("fetch.buffer.bytes", static_cast<std::int64_t>(bytes), 1 << 20, std::int64_t{1} << 40));
+  return *this;
+}
+
+KAWAIT_DECL config& config::metadata_max_age(milliseconds t) {
+  values_.metadata_max_age = detail::checked_time("metadata.max.age.ms", t, 1);
+  return *this;
+}
+
+KAWAIT_DECL config& config::request_timeout(milliseconds t) {
+  values_.request_timeout = detail::checked_time("request.timeout.ms", t, 1);
+  return *this;
+}
+
+KAWAIT_DECL config& config::default_api_timeout(milliseconds t) {
+  values_.default_api_timeout = detail::checked_time("default.api.timeout.ms", t, 1);
+  return *this;
+}
+
+KAWAIT_DECL void config::check() const {
+  if (values_.bootstrap.empty()) throw error(errc::invalid_config, "bootstrap.servers is required");
+  if (values_.reconnect_backoff_max < values_.reconnect_backoff) {
+    throw error(errc::invalid_config, "reconnect.backoff.max.ms is less than reconnect.backoff.ms");
+  }
+  if (values_.retry_backoff_max < values_.retry_backoff) {
+    throw error(errc::invalid_config, "retry.backoff.max.ms is less than retry.backoff.ms");
+  }
+}
+
+}  // namespace kawait

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <kawait/consumer.hpp>
+
+namespace kawait {
+
+namespace detail {
+
+inline config checked(config c) {
+  c.check();
+  return c;
+}
+
+}  // namespace detail
+
+KAWAIT_DECL consumer::consumer(asio::any_io_executor executor, config c)
+    : engine_(runtime::engine::create(std::move(executor), detail::checked(std::move(c)).values())) {}
+
+KAWAIT_DECL consumer::~consumer() {
+  if (engine_) engine_->stop(failure(std::error_code(asio::error::operation_aborted)));
+}
+
+KAWAIT_DECL void consumer::subscribe(std::vector<std::string> topics) { detail::value_or_throw(engine_->subscribe(std::move(topics))); }
+
+KAWAIT_DECL void consumer::assign(std::vector<topic_partition> partitions) {
+  detail::value_or_throw(engine_->assign(std::move(partitions)));
+}
+
+KAWAIT_DECL std::vector<partition> consumer::assignment() const {
+  std::vector<partition> all;
+  for (const auto& s : engine_->assignment()) {
+    if (!s->is_ended() && s->is_announced) all.emplace_back(engine_, s);
+  }
+  return all;
+}
+
+// ---- Operations on the consumer's executor.
+
+KAWAIT_DECL asio::awaitable<result<batch>> consumer::next(engine_ptr e) {
+  auto taken = co_await e->next_of_any();
+  if (!taken) co_return result<batch>(std::move(taken).error());
+  co_return result<batch>(batch(std::move(*taken)));
+}
+
+KAWAIT_DECL asio::awaitable<result<event>> consumer::next_event(engine_ptr e) {
+  auto change = co_await e->next_change();
+  if (!change) co_return result<event>(std::move(change).error());
+  event told;
+  using kind = runtime::assignment_change::kind;
+  told.what = change->what == kind::assigned  ? event::kind::assigned
+              : change->what == kind::revoked ? event::kind::revoked
+                                              : event::kind::lost;
+  for (const auto& s : change->streams) told.partitions.emplace_back(e, s);
+  told.revocation = revocation(std::move(change->revocation));
+  told.reason = std::move(change->reason);
+  co_return result<event>(std::move(told));
+}
+
+KAWAIT_DECL asio::awaitable<failure> consumer::unassign(engine_ptr e, revocation r) {
+  if (!r) co_return failure();
+  co_return co_await e->unassign(r.state());
+}
+
+KAWAIT_DECL asio::awaitable<std::pair<failure, commit_result>> consumer::commit_done(engine_ptr e) {
+  std::pair<failure, commit_result> refused;
+  if (!e->settings().group_id) {
+    refused.first = failure(errc::group_required, "commit");
+    co_return refused;
+  }
+  auto streams = e->assignment();
+  const auto deadline = e->api_deadline();
+  auto outcomes = co_await e->commit_done(std::move(streams), deadline);
+  co_return detail::to_commit_result(std::move(outcomes));
+}
+
+KAWAIT_DECL asio::awaitable<std::pair<failure, commit_result>> consumer::commit_offsets(engine_ptr e, offset_map offsets) {
+  std::pair<failure, commit_result> refused;
+  if (!e->settings().group_id) {
+    refused.first = failure(errc::group_required, "commit");
+    co_return refused;
+  }
+  std::vector<machine::commit_item> items;
+  std::vector<machine::commit_outcome> not_ours;
+  for (const auto& [name, offset] : offsets) {
+    const auto stream = e->find(name);
+    machine::commit_item item;
+    item.topic = name.topic;
+    item.lease.partition.partition = name.partition;
+    item.offset = offset_and_epoch(offset);
+    if (!stream) {
+      not_ours.emplace_back(item, failure(errc::not_assigned, name.to_string()));
+    } else if (offset < 0) {
+      not_ours.emplace_back(item, failure(kafka_error::invalid_commit_offset_size, "offset " + std::to_string(offset)));
+    } else {
+      item.lease = stream->id();
+      items.push_back(std::move(item));
+    }
+  }
+  const auto deadline = e->api_deadline();
+  auto outcomes = co_await e->commit_offsets(std::move(items), deadline);
+  outcomes.insert(outcomes.end(), not_ours.begin(), not_ours.end());
+  co_return detail::to_commit_result(std::move(outcomes));
+}
+
+KAWAIT_DECL asio::awaitable<result<offset_map>> consumer::committed(engine_ptr e, std::vector<topic_partition> partitions) {
+  auto offsets = co_await e->committed(std::move(partitions));
+  if (!offsets) co_return result<offset_map>(std::move(offsets).error());
+  offset_map map;
+  for (const auto& [name, offset] : *offsets) map[name] = offset.offset;
+  co_return result<offset_map>(std::move(map));
+}
+
+// ---- Without a token.
+
+KAWAIT_DECL asio::awaitable<void> consumer::async_run() { return detail::await_done_on(get_executor(), run_operation(engine_)); }
+
+KAWAIT_DECL asio::awaitable<void> consumer::async_close(close_options o) {
+  return detail::await_done_on(get_executor(), close_operation(engine_, o.timeout));
+}
+
+KAWAIT_DECL asio::awaitable<batch> consumer::async_next() { return detail::await_on<batch>(get_executor(), next_operation(engine_)); }
+
+KAWAIT_DECL asio::awaitable<event> consumer::async_next_event() {
+  return detail::await_on<event>(get_executor(), event_operation(engine_));
+}
+
+KAWAIT_DECL asio::awaitable<void> consumer::async_incremental_unassign(revocation r) {
+  return detail::await_done_on(get_executor(), unassign_operation(engine_, std::move(r)));
+}
+
+KAWAIT_DECL asio::awaitable<commit_result> consumer::async_commit() {
+  return detail::await_on<commit_result>(get_executor(), commit_operation(engine_));
+}
+
+KAWAIT_DECL asio::awaitable<commit_result> consumer::async_commit(offset_map offsets) {
+  return detail::await_on<commit_result>(get_executor(), commit_offsets_operation(engine_, std::move(offsets)));
+}
+
+KAWAIT_DECL asio::awaitable<offset_map> consumer::async_committed(std::vector<topic_partition> partitions) {
+  return detail::await_on<offset_map>(get_executor(), committed_operation(engine_, std::move(partitions)));
+}
+
+}  // namespace kawait

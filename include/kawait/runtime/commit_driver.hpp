@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+
+#include <kawait/machine/commit.hpp>
+#include <kawait/machine/membership.hpp>
+#include <kawait/net/timer.hpp>
+#include <kawait/runtime/coordinator_driver.hpp>
+#include <kawait/runtime/options.hpp>
+#include <kawait/runtime/task_group.hpp>
+
+namespace kawait::runtime {
+
+/// Commits offsets: one round at a time, since an older offset that is repeated late would overwrite a newer one. What is asked for
+/// while a round is under way goes into the next together.
+class commit_driver {
+ public:
+  KAWAIT_DECL commit_driver(asio::any_io_executor executor, task_group& tasks, coordinator_driver& coordinator, const options& o);
+
+  /// In a group the member is asked at every send which leases may be named; it is told of every request. `wake_member` tells its
+  /// driver that the machine has something new.
+  void set_member(machine::membership& member, std::function<void()> wake_member) {
+    member_ = &member;
+    wake_member_ = std::move(wake_member);
+  }
+
+  /// One outcome for each item, in their order. Never fails as a whole, nor waits much beyond the deadline.
+  KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> async_commit(std::vector<machine::commit_item> items,
+                                                                                 net::time_point deadline);
+  /// A heartbeat was answered: a stale stamp may have been waiting for it.
+  void wake() { changed_.notify_all(); }
+  KAWAIT_DECL void stop();
+
+ private:
+  struct call {
+    std::vector<machine::commit_item> items;
+    net::time_point deadline;
+    std::vector<machine::commit_outcome> outcomes;
+    bool is_finished = false;
+  };
+
+  KAWAIT_DECL asio::awaitable<void> run_rounds();
+  KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> run_round(std::vector<machine::commit_item> items,
+                                                                              net::time_point deadline);
+  KAWAIT_DECL asio::awaitable<void> send(machine::commit_round& round, const machine::send_commit& what,
+                                         std::shared_ptr<net::connection> connection);
+
+  task_group& tasks_;
+  net::environment& environment_;
+  coordinator_driver& coordinator_;
+  const options& options_;
+  machine::membership* member_ = nullptr;
+  std::function<void()> wake_member_;
+  std::vector<std::shared_ptr<call>> waiting_;
+  net::condition finished_;
+  net::condition changed_;
+  bool running_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace kawait::runtime
+
+#if defined(KAWAIT_HEADER_ONLY)
+#include <kawait/runtime/impl/commit_driver.ipp>
+#endif

@@ -1,0 +1,215 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+
+#include <kawait/core/result.hpp>
+#include <kawait/runtime/buffer_pool.hpp>
+#include <kawait/runtime/commit_driver.hpp>
+#include <kawait/runtime/coordinator_driver.hpp>
+#include <kawait/runtime/fetch_scheduler.hpp>
+#include <kawait/runtime/group_driver.hpp>
+#include <kawait/runtime/lease.hpp>
+#include <kawait/runtime/metadata_driver.hpp>
+#include <kawait/runtime/options.hpp>
+#include <kawait/runtime/partition_stream.hpp>
+#include <kawait/runtime/position_driver.hpp>
+#include <kawait/runtime/revocation.hpp>
+#include <kawait/runtime/task_group.hpp>
+
+namespace kawait::runtime {
+
+/// How a consumer is read. The first call fixes it.
+enum class reading_mode { undecided, handlers, events, batches };
+
+using stream_ptr = std::shared_ptr<partition_stream>;
+
+/// One consumer: wires the drivers of the machines together and keeps the partitions' streams. Everything runs on one executor; the
+/// engine lives as long as its last task.
+class engine final : public std::enable_shared_from_this<engine>,
+                     private stream_host,
+                     private fetch_host,
+                     private metadata_host,
+                     private group_host,
+                     private position_host,
+                     private release_sink {
+  struct passkey {};
+
+ public:
+  KAWAIT_DECL static std::shared_ptr<engine> create(asio::any_io_executor executor, options o);
+  KAWAIT_DECL engine(passkey, asio::any_io_executor executor, options o);
+  KAWAIT_DECL ~engine();
+
+  const asio::any_io_executor& executor() const noexcept { return executor_; }
+  const options& settings() const noexcept { return options_; }
+
+  // ---- What to read.
+  KAWAIT_DECL failure subscribe(std::vector<std::string> names);
+  KAWAIT_DECL failure assign(std::vector<topic_partition> partitions);
+
+  // ---- Life.
+  /// Until closed, stopped or failed.
+  KAWAIT_DECL asio::awaitable<failure> run();
+  /// Drains, commits, leaves. The outcome tells of a deadline that passed or a commit that failed.
+  KAWAIT_DECL asio::awaitable<failure> close(milliseconds timeout);
+  /// begin_close() only starts it; run() returns when it is over.
+  KAWAIT_DECL void begin_close(milliseconds timeout);
+  /// At once: nothing is committed, nobody is told.
+  KAWAIT_DECL void stop(failure why);
+  bool is_over() const noexcept { return std::holds_alternative<over>(state_); }
+
+  // ---- Reading.
+  KAWAIT_DECL failure enter(reading_mode mode);
+  reading_mode mode() const noexcept { return mode_; }
+  KAWAIT_DECL void set_listener(assignment_listener* listener);
+  /// The next batch of a partition; none when the stream has ended.
+  KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> next(stream_ptr stream);
+  KAWAIT_DECL result<std::unique_ptr<lease>> try_next(partition_stream& stream);
+  /// Until try_next would give something, or the end.
+  KAWAIT_DECL asio::awaitable<failure> wait(stream_ptr stream);
+  /// The next batch of any partition.
+  KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> next_of_any();
+  KAWAIT_DECL asio::awaitable<result<assignment_change>> next_change();
+  KAWAIT_DECL asio::awaitable<failure> unassign(std::shared_ptr<revocation_state> revocation);
+  KAWAIT_DECL std::vector<stream_ptr> assignment() const;
+  KAWAIT_DECL stream_ptr find(const topic_partition& name) const;
+
+  // ---- Commits.
+  KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_done(std::vector<stream_ptr> streams, net::time_point deadline);
+  KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_offsets(std::vector<machine::commit_item> items,
+                                                                                   net::time_point deadline);
+  KAWAIT_DECL asio::awaitable<result<std::vector<std::pair<topic_partition, offset_and_epoch>>>> committed(
+      std::vector<topic_partition> partitions);
+  net::time_point api_deadline() { return environment_.now() + options_.default_api_timeout; }
+
+  buffer_pool& buffers() noexcept { return buffers_; }
+  std::string member_id() const { return group_ ? group_->membership().member_id() : std::string(); }
+  std::int32_t member_epoch() const { return group_ ? group_->membership().member_epoch() : -1; }
+  failure last_warning;  ///< What went wrong and is being retried, newest; for words of time-outs.
+
+ private:
+  // --- Life. What is assigned without a group has no membership to leave.
+  struct created {};
+  struct running {
+    net::time_point since;
+    bool reached = false;  // a broker has answered
+  };
+  struct closing {
+    net::time_point drain_deadline;
+  };
+  struct over {
+    failure why;
+  };
+
+  // --- stream_host
+  KAWAIT_DECL void on_first_read(partition_stream&) override;
+  KAWAIT_DECL void on_seek(partition_stream&) override;
+  KAWAIT_DECL void on_demand(partition_stream&) override;
+  KAWAIT_DECL void on_readable(partition_stream&) override;
+  KAWAIT_DECL void on_done(partition_stream&) override;
+  // --- fetch_host
+  KAWAIT_DECL stream_ptr find_stream(const topic_id_partition&) override;
+  KAWAIT_DECL void on_fetch_error(partition_stream&, const partition_data&) override;
+  KAWAIT_DECL void on_node_endpoints(const protocol::fetch_response&) override;
+  KAWAIT_DECL void on_fetch_answered(partition_stream&) override;
+  KAWAIT_DECL void refresh_metadata() override;
+  // --- metadata_host
+  KAWAIT_DECL void on_metadata() override;
+  KAWAIT_DECL void on_cluster_unreachable(failure why) override;
+  // --- group_host
+  KAWAIT_DECL void on_assigned(const machine::assign_partitions&) override;
+  KAWAIT_DECL void on_revoked(const machine::revoke_partitions&) override;
+  KAWAIT_DECL void on_abandoned(const machine::abandon_partitions&) override;
+  KAWAIT_DECL void on_lost(const machine::lose_partitions&) override;
+  KAWAIT_DECL void on_unresolved(const std::vector<uuid>&) override;
+  KAWAIT_DECL void on_group_warning(const failure&) override;
+  KAWAIT_DECL void on_group_failed(const failure&) override;
+  KAWAIT_DECL void on_left() override;
+  KAWAIT_DECL void on_heartbeat_answered() override;
+  KAWAIT_DECL void on_group_unreachable(const failure&) override;
+  // --- position_host
+  KAWAIT_DECL void on_position_found(const machine::position_finder::found&) override;
+  KAWAIT_DECL void on_position_not_found(const machine::position_finder::not_found&) override;
+  // --- release_sink
+  KAWAIT_DECL void on_marked(lease&) override;
+  KAWAIT_DECL void on_released(lease&) override;
+
+  // --- Life (impl/engine.ipp).
+  KAWAIT_DECL void start();
+  KAWAIT_DECL void finish(failure why);
+  KAWAIT_DECL void end_all(end_reason why, const failure& error);
+  KAWAIT_DECL asio::awaitable<void> watch_close(net::time_point drain_deadline, net::time_point deadline);
+  KAWAIT_DECL asio::awaitable<void> close_assigned(net::time_point drain_deadline);
+  KAWAIT_DECL asio::awaitable<void> say_goodbye(failure why);
+  KAWAIT_DECL asio::awaitable<void> commit_by_time();
+  KAWAIT_DECL void resolve_assigned();
+  // --- Streams (impl/engine_streams.ipp).
+  KAWAIT_DECL stream_ptr add_stream(const machine::leased& id, std::string topic);
+  KAWAIT_DECL void announce(std::vector<stream_ptr> streams);
+  KAWAIT_DECL void publish(assignment_change change);
+  KAWAIT_DECL asio::awaitable<void> announce_after(stream_ptr predecessor, stream_ptr stream);
+  KAWAIT_DECL void retire(const stream_ptr& stream);
+  KAWAIT_DECL asio::awaitable<void> forget_retired(stream_ptr stream);
+  KAWAIT_DECL void share_quotas();
+  KAWAIT_DECL void want_topics();
+  KAWAIT_DECL void list_ready(partition_stream& stream);
+  KAWAIT_DECL void end_stream(partition_stream& stream, end_reason why, const failure& error);
+  KAWAIT_DECL asio::awaitable<void> drain(std::shared_ptr<revocation_state> revocation);
+  KAWAIT_DECL asio::awaitable<void> drain_partition(std::shared_ptr<revocation_state> revocation, stream_ptr stream);
+  KAWAIT_DECL void give_up(partition_stream& stream);
+  KAWAIT_DECL hand_out_context hand_out();
+
+  asio::any_io_executor executor_;
+  options options_;
+  net::environment& environment_;
+  buffer_pool buffers_;
+  wire::decompressor codecs_;
+  std::shared_ptr<release_queue> releases_;
+  task_group tasks_;
+  net::broker_pool brokers_;
+  metadata_driver metadata_;
+  coordinator_driver coordinator_;
+  commit_driver commits_;
+  position_driver positions_;
+  fetch_scheduler fetches_;
+  std::unique_ptr<group_driver> group_;  // subscribed; else assigned
+
+  std::variant<created, running, closing, over> state_;
+  std::vector<topic_partition> assigned_names_;  // by assign(): those whose topic id is not known yet
+  std::uint64_t assigned_generation_ = 0;
+  reading_mode mode_ = reading_mode::undecided;
+  assignment_listener* listener_ = nullptr;
+
+  std::unordered_map<topic_id_partition, stream_ptr> streams_;   // ours, draining ones included
+  std::unordered_map<topic_id_partition, stream_ptr> retired_;   // not ours any more, with work still in hand
+  std::set<uuid> unresolved_;                                    // assigned to us by id, name not known yet
+  std::deque<stream_ptr> ready_;
+  std::deque<assignment_change> changes_;
+  failure close_outcome_;
+  net::condition over_;       // run() and close() wait for it
+  net::condition readable_;   // next_of_any()
+  net::condition changed_;    // next_change()
+  net::condition committed_;  // a commit was answered
+  net::timer commit_timer_;
+};
+
+}  // namespace kawait::runtime
+
+#if defined(KAWAIT_HEADER_ONLY)
+#include <kawait/runtime/impl/engine.ipp>
+#include <kawait/runtime/impl/engine_hosts.ipp>
+#include <kawait/runtime/impl/engine_streams.ipp>
+#include <kawait/runtime/impl/engine_reading.ipp>
+#endif

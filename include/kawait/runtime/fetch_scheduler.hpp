@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <unordered_map>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+
+#include <kawait/runtime/fetcher.hpp>
+#include <kawait/runtime/metadata_driver.hpp>
+
+namespace kawait::runtime {
+
+/// Decides which broker each partition is fetched from, and whether it is fetched at all.
+class fetch_scheduler {
+ public:
+  KAWAIT_DECL fetch_scheduler(asio::any_io_executor executor, task_group& tasks, net::broker_pool& brokers, metadata_driver& metadata,
+                              fetch_host& host, buffer_pool& pool, const options& o);
+
+  /// Looks at a partition anew: its position, demand, leader or room has changed.
+  KAWAIT_DECL void update(partition_stream& stream);
+  /// It is not ours any more.
+  KAWAIT_DECL void remove(const topic_id_partition& partition);
+  /// An error that newer metadata may mend: it is not fetched until then.
+  KAWAIT_DECL void suspend(partition_stream& stream);
+  /// Metadata was refreshed: suspended partitions may go on. Call update() for each stream afterwards.
+  KAWAIT_DECL void resume_suspended();
+  void on_released() { budget_.on_released(); }
+
+  KAWAIT_DECL void stop();
+  /// Best effort: tells the brokers that the sessions are over.
+  KAWAIT_DECL asio::awaitable<void> close_sessions();
+
+ private:
+  struct placement {
+    std::int32_t node = -1;
+    bool suspended = false;
+  };
+
+  KAWAIT_DECL fetcher& at(std::int32_t node);
+
+  asio::any_io_executor executor_;
+  task_group& tasks_;
+  net::broker_pool& brokers_;
+  metadata_driver& metadata_;
+  fetch_host& host_;
+  const options& options_;
+  fetch_budget budget_;
+  std::map<std::int32_t, std::unique_ptr<fetcher>> fetchers_;
+  std::unordered_map<topic_id_partition, placement> placements_;
+  bool stopped_ = false;
+};
+
+}  // namespace kawait::runtime
+
+#if defined(KAWAIT_HEADER_ONLY)
+#include <kawait/runtime/impl/fetch_scheduler.ipp>
+#endif

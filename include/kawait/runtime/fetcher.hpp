@@ -1,0 +1,120 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+
+#include <kawait/machine/fetch_session.hpp>
+#include <kawait/net/broker_pool.hpp>
+#include <kawait/net/timer.hpp>
+#include <kawait/protocol/fetch.hpp>
+#include <kawait/runtime/buffer_pool.hpp>
+#include <kawait/runtime/options.hpp>
+#include <kawait/runtime/partition_stream.hpp>
+#include <kawait/runtime/task_group.hpp>
+
+namespace kawait::runtime {
+
+/// What a fetcher asks and tells the engine. Consumer's executor.
+class fetch_host {
+ public:
+  using partition_data = protocol::fetch_response::partition;
+
+  /// The live stream of a partition, or nullptr.
+  virtual std::shared_ptr<partition_stream> find_stream(const topic_id_partition&) = 0;
+  /// A partition's error, or a diverging epoch; `asked` was its fetch offset and still is.
+  virtual void on_fetch_error(partition_stream&, const partition_data&) = 0;
+  /// Addresses of leaders named in partition errors (KIP-951).
+  virtual void on_node_endpoints(const protocol::fetch_response&) = 0;
+  /// The partition's data was queued or dropped: its place in the fetch sessions is to be looked at again.
+  virtual void on_fetch_answered(partition_stream&) = 0;
+  virtual void refresh_metadata() = 0;
+
+ protected:
+  ~fetch_host() = default;
+};
+
+/// What all fetchers of a consumer share: the buffer budget and the limits of a request.
+class fetch_budget {
+ public:
+  fetch_budget(const asio::any_io_executor& executor, const options& o, buffer_pool& pool)
+      : options_(o), pool_(pool), room_(executor) {}
+
+  /// The most that one response may bring; so that those of all fetchers together stay within half the budget.
+  KAWAIT_DECL std::size_t response_limit() const noexcept;
+  /// Whether a request may leave now. One always may: it is the documented head-room, and a stalled partition must not stop the rest.
+  bool has_room() const noexcept {
+    return in_flight_ == 0 || pool_.charged() + (in_flight_ + 1) * response_limit() <= pool_.budget();
+  }
+  void on_sent() noexcept { ++in_flight_; }
+  void on_answered() {
+    --in_flight_;
+    room_.notify_all();
+  }
+  void on_released() { room_.notify_all(); }
+  net::condition& room() noexcept { return room_; }
+  buffer_pool& pool() noexcept { return pool_; }
+  std::size_t fetchers = 0;
+
+ private:
+  const options& options_;
+  buffer_pool& pool_;
+  net::condition room_;
+  std::size_t in_flight_ = 0;
+};
+
+/// Fetches from one broker: a coroutine over the broker's fetch session (KIP-227), and at times a second, sessionless request beside
+/// it. A partition that is assigned, sought or resumed while the session's request is parked at the broker would wait for as long as
+/// fetch.max.wait.ms: it is served at once by a request with no wait on the other connection, and joins the session afterwards.
+class fetcher {
+ public:
+  KAWAIT_DECL fetcher(asio::any_io_executor executor, task_group& tasks, std::int32_t node, net::broker_pool& brokers,
+                      fetch_budget& budget, fetch_host& host, const options& o);
+
+  /// Fetch it from `position` on.
+  KAWAIT_DECL void set(const topic_id_partition& partition, const machine::fetch_session::position& position);
+  /// Fetch it no more.
+  KAWAIT_DECL void remove(const topic_id_partition& partition);
+
+  /// Until stop(). Failures are the network's and are retried.
+  KAWAIT_DECL asio::awaitable<void> run();
+  KAWAIT_DECL void stop();
+  /// Tells the broker that the session is over, best effort.
+  KAWAIT_DECL asio::awaitable<void> close_session();
+
+ private:
+  using asked_partition = std::pair<topic_id_partition, machine::fetch_session::position>;
+
+  KAWAIT_DECL machine::fetch_session::limits limits(std::int32_t max_wait_ms, std::int32_t min_bytes) const;
+  KAWAIT_DECL asio::awaitable<void> fetch_once();
+  KAWAIT_DECL asio::awaitable<void> serve_urgent();
+  KAWAIT_DECL asio::awaitable<void> fetch_urgent(std::vector<asked_partition> asked);
+  KAWAIT_DECL void deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,
+                           std::span<const asked_partition> one_shot);
+  KAWAIT_DECL void deliver_partition(partition_stream& stream, const fetch_host::partition_data& data, const wire::slab_ref& buffer);
+
+  task_group& tasks_;
+  std::int32_t node_;
+  net::broker_pool& brokers_;
+  fetch_budget& budget_;
+  fetch_host& host_;
+  const options& options_;
+  machine::fetch_session session_;
+  std::unordered_map<topic_id_partition, machine::fetch_session::position> urgent_;
+  bool serving_urgent_ = false;
+  bool stopped_ = false;
+  net::condition changed_;
+};
+
+}  // namespace kawait::runtime
+
+#if defined(KAWAIT_HEADER_ONLY)
+#include <kawait/runtime/impl/fetcher.ipp>
+#endif

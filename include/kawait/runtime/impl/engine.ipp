@@ -1,0 +1,259 @@
+#pragma once
+
+#include <kawait/runtime/engine.hpp>
+
+#include <algorithm>
+
+namespace kawait::runtime {
+
+namespace detail {
+
+inline net::connection_options connection_options_of(const options& o) {
+  net::connection_options c;
+  c.client_id = o.client_id;
+  c.request_timeout = o.request_timeout;
+  c.setup_timeout = o.connection_setup_timeout;
+  return c;
+}
+
+/// A random (version 4) UUID in Kafka's form.
+inline std::string make_member_id(net::environment& environment) {
+  const std::uint64_t bits[2] = {environment.random(), environment.random()};
+  uuid id;
+  std::memcpy(id.bytes.data(), bits, sizeof bits);
+  id.bytes[6] = (id.bytes[6] & std::byte{0x0f}) | std::byte{0x40};
+  id.bytes[8] = (id.bytes[8] & std::byte{0x3f}) | std::byte{0x80};
+  return id.to_string();
+}
+
+/// Kafka's rule for topic names; a broker would leave a wrong one unmatched without a word.
+inline failure check_topic(const std::string& name) {
+  const auto legal = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  };
+  if (!name.empty() && name.size() <= 249 && name != "." && name != ".." && std::all_of(name.begin(), name.end(), legal)) return {};
+  return failure(kafka_error::invalid_topic_exception,
+                 "topic '" + name + "': 1 to 249 of the characters a-z, A-Z, 0-9, '.', '_' and '-' make a name");
+}
+
+}  // namespace detail
+
+KAWAIT_DECL std::shared_ptr<engine> engine::create(asio::any_io_executor executor, options o) {
+  auto e = std::make_shared<engine>(passkey(), std::move(executor), std::move(o));
+  e->tasks_.set_owner(e, [raw = e.get()](std::exception_ptr thrown) {
+    try {
+      std::rethrow_exception(std::move(thrown));
+    } catch (const std::system_error& x) {
+      raw->finish(failure(x.code(), x.what()));
+    } catch (const std::bad_alloc&) {
+      raw->finish(failure(std::make_error_code(std::errc::not_enough_memory)));
+    }
+  });
+  return e;
+}
+
+KAWAIT_DECL engine::engine(passkey, asio::any_io_executor executor, options o)
+    : executor_(executor),
+      options_(std::move(o)),
+      environment_(net::environment::of(executor)),
+      buffers_(options_.fetch_buffer_bytes),
+      releases_(std::make_shared<release_queue>(executor)),
+      tasks_(executor),
+      brokers_(executor, detail::connection_options_of(options_),
+               machine::backoff_options(options_.reconnect_backoff, options_.reconnect_backoff_max), options_.bootstrap),
+      metadata_(executor, brokers_, *this, options_),
+      coordinator_(executor, brokers_, options_),
+      commits_(executor, tasks_, coordinator_, options_),
+      positions_(executor, tasks_, brokers_, metadata_, coordinator_, *this, options_),
+      fetches_(executor, tasks_, brokers_, metadata_, *this, buffers_, options_),
+      over_(executor),
+      readable_(executor),
+      changed_(executor),
+      committed_(executor),
+      commit_timer_(executor) {
+  releases_->set_sink(this);
+}
+
+KAWAIT_DECL engine::~engine() { releases_->detach(); }
+
+// ---- What to read.
+
+KAWAIT_DECL failure engine::subscribe(std::vector<std::string> names) {
+  if (!options_.group_id) return failure(errc::group_required, "subscribe");
+  if (!assigned_names_.empty() || (!group_ && !streams_.empty())) return failure(errc::not_in_manual_mode, "subscribe after assign");
+  if (names.empty()) return failure(errc::not_subscribed, "subscribe: no topic is named");
+  for (const auto& name : names) {
+    if (failure bad = detail::check_topic(name)) return bad;
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  if (!group_) {
+    group_ = std::make_unique<group_driver>(executor_, tasks_, coordinator_, static_cast<group_host&>(*this), options_,
+                                            detail::make_member_id(environment_));
+    commits_.set_member(group_->membership(), [this] { group_->wake(); });
+    positions_.set_member(group_->membership());
+  }
+  group_->membership().subscribe(std::move(names), std::nullopt);
+  group_->wake();
+  return {};
+}
+
+KAWAIT_DECL failure engine::assign(std::vector<topic_partition> partitions) {
+  if (group_) return failure(errc::not_in_manual_mode, "assign after subscribe");
+  if (!std::holds_alternative<created>(state_)) return failure(errc::already_running, "assign");
+  if (partitions.empty()) return failure(errc::not_subscribed, "assign: no partition is named");
+  std::vector<std::string> names;
+  for (const auto& p : partitions) {
+    if (failure bad = detail::check_topic(p.topic)) return bad;
+    if (p.partition < 0) return failure(kafka_error::unknown_topic_or_partition, p.to_string());
+    names.push_back(p.topic);
+  }
+  std::sort(partitions.begin(), partitions.end());
+  partitions.erase(std::unique(partitions.begin(), partitions.end()), partitions.end());
+  assigned_names_ = std::move(partitions);
+  metadata_.cluster().want_names(std::move(names));
+  metadata_.wake();
+  return {};
+}
+
+// ---- Life.
+
+KAWAIT_DECL void engine::start() {
+  running now_running;
+  now_running.since = environment_.now();
+  state_ = now_running;
+  tasks_.spawn(metadata_.run());
+  tasks_.spawn(positions_.run());
+  if (group_) tasks_.spawn(group_->run());
+  if (options_.auto_commit && options_.group_id) tasks_.spawn(commit_by_time());
+}
+
+KAWAIT_DECL asio::awaitable<failure> engine::run() {
+  const auto self = shared_from_this();
+  if (std::holds_alternative<created>(state_)) {
+    if (!group_ && assigned_names_.empty()) co_return failure(errc::not_subscribed, "run");
+    start();
+  } else if (!is_over()) {
+    co_return failure(errc::already_running, "run");
+  }
+  while (!is_over()) {
+    co_await over_.wait();
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none && !is_over()) {
+      stop(failure(std::error_code(asio::error::operation_aborted)));
+    }
+  }
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+  co_await tasks_.async_wait_idle();
+  co_return std::get<over>(state_).why;
+}
+
+KAWAIT_DECL asio::awaitable<failure> engine::close(milliseconds timeout) {
+  const auto self = shared_from_this();
+  begin_close(timeout);
+  while (!is_over()) {
+    co_await over_.wait();
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none && !is_over()) {
+      stop(failure(std::error_code(asio::error::operation_aborted)));
+    }
+  }
+  co_return close_outcome_;
+}
+
+KAWAIT_DECL void engine::begin_close(milliseconds timeout) {
+  if (std::holds_alternative<created>(state_)) finish({});
+  if (!std::holds_alternative<running>(state_)) return;
+  const net::time_point now = environment_.now();
+  const net::time_point drain_deadline = now + timeout * 9 / 10;  // the rest is for the leave
+  closing now_closing;
+  now_closing.drain_deadline = drain_deadline;
+  state_ = now_closing;
+  commit_timer_.cancel();
+  tasks_.spawn(watch_close(drain_deadline, now + timeout));
+  if (group_) {
+    group_->membership().leave(machine::leave_kind::default_);
+    group_->wake();
+  } else {
+    tasks_.spawn(close_assigned(drain_deadline));
+  }
+}
+
+KAWAIT_DECL asio::awaitable<void> engine::watch_close(net::time_point drain_deadline, net::time_point deadline) {
+  while (!is_over() && environment_.now() < drain_deadline) co_await over_.wait_until(drain_deadline);
+  if (is_over()) co_return;
+  const auto streams = assignment();
+  for (const auto& s : streams) give_up(*s);
+  while (!is_over() && environment_.now() < deadline) co_await over_.wait_until(deadline);
+  if (is_over()) co_return;
+  if (!close_outcome_) close_outcome_ = failure(errc::request_timeout, "close");
+  finish({});
+}
+
+// The same order as in a group, without anyone to tell: end the streams, drain, commit.
+KAWAIT_DECL asio::awaitable<void> engine::close_assigned(net::time_point drain_deadline) {
+  auto streams = assignment();
+  const auto all = std::make_shared<revocation_state>(executor_, streams, environment_.now(), drain_deadline);
+  for (const auto& s : streams) end_stream(*s, end_reason::closed, {});
+  co_await drain(all);
+  while (!all->is_done() && !is_over()) co_await all->changed().wait();
+  if (!close_outcome_) close_outcome_ = all->outcome();
+  failure none;
+  co_await say_goodbye(none);
+}
+
+KAWAIT_DECL asio::awaitable<void> engine::say_goodbye(failure why) {
+  co_await fetches_.close_sessions();
+  finish(std::move(why));
+}
+
+KAWAIT_DECL void engine::stop(failure why) {
+  if (is_over()) return;
+  end_all(end_reason::closed, why);
+  if (!close_outcome_) close_outcome_ = why;
+  finish(std::move(why));
+}
+
+KAWAIT_DECL void engine::finish(failure why) {
+  if (is_over()) return;
+  const bool failed = static_cast<bool>(why);
+  over now_over;
+  now_over.why = why;
+  state_ = std::move(now_over);
+  end_all(failed ? end_reason::failed : end_reason::closed, why);
+  metadata_.stop();
+  coordinator_.stop();
+  commits_.stop();
+  positions_.stop();
+  fetches_.stop();
+  if (group_) group_->stop();
+  commit_timer_.cancel();
+  brokers_.close();
+  over_.notify_all();
+  readable_.notify_all();
+  changed_.notify_all();
+  committed_.notify_all();
+}
+
+KAWAIT_DECL void engine::end_all(end_reason why, const failure& error) {
+  auto streams = assignment();
+  for (const auto& [id, s] : retired_) streams.push_back(s);
+  for (const auto& s : streams) {
+    end_stream(*s, why, error);
+    give_up(*s);
+  }
+}
+
+KAWAIT_DECL asio::awaitable<void> engine::commit_by_time() {
+  while (std::holds_alternative<running>(state_)) {
+    commit_timer_.expires_after(options_.auto_commit_interval);
+    co_await commit_timer_.async_wait();
+    if (!std::holds_alternative<running>(state_)) break;
+    auto streams = assignment();
+    std::erase_if(streams, [](const stream_ptr& s) { return s->is_ended(); });  // their drains commit
+    const net::time_point deadline = api_deadline();
+    co_await commit_done(std::move(streams), deadline);
+  }
+}
+
+}  // namespace kawait::runtime

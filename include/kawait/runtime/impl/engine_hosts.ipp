@@ -1,0 +1,200 @@
+#pragma once
+
+#include <kawait/runtime/engine.hpp>
+
+#include <algorithm>
+
+namespace kawait::runtime {
+
+// ---- What streams' readers do.
+
+KAWAIT_DECL void engine::on_first_read(partition_stream& stream) {
+  if (stream.fetch_position()) {
+    fetches_.update(stream);
+    return;
+  }
+  if (options_.group_id) {
+    positions_.finder().from_committed(stream.id());
+  } else {
+    positions_.finder().from_reset(stream.id());
+  }
+  positions_.wake();
+}
+
+KAWAIT_DECL void engine::on_seek(partition_stream& stream) {
+  positions_.finder().remove(stream.id().partition);
+  fetches_.update(stream);
+}
+
+KAWAIT_DECL void engine::on_demand(partition_stream& stream) { fetches_.update(stream); }
+
+KAWAIT_DECL void engine::on_readable(partition_stream& stream) {
+  if (mode_ == reading_mode::batches) list_ready(stream);
+}
+
+KAWAIT_DECL void engine::on_done(partition_stream&) {}
+
+// ---- What fetchers find.
+
+KAWAIT_DECL stream_ptr engine::find_stream(const topic_id_partition& partition) {
+  const auto it = streams_.find(partition);
+  return it == streams_.end() ? nullptr : it->second;
+}
+
+KAWAIT_DECL void engine::on_fetch_error(partition_stream& stream, const partition_data& data) {
+  const auto code = static_cast<kafka_error>(data.error_code);
+  switch (code) {
+    case kafka_error::none: {
+      // The log was cut below our position: go to where the epochs part, unless the user wants to be told.
+      const std::string words = "the log was truncated to offset " + std::to_string(data.diverging_epoch.end_offset);
+      if (options_.auto_offset_reset == machine::position_finder::reset_policy::none) {
+        stream.fail(failure(errc::no_offset, words));
+      } else {
+        last_warning = failure(errc::no_offset, stream.name().to_string() + ": " + words);
+        stream.seek(offset_and_epoch(data.diverging_epoch.end_offset, data.diverging_epoch.epoch));
+      }
+      return;
+    }
+    case kafka_error::not_leader_or_follower:
+    case kafka_error::fenced_leader_epoch:
+      if (metadata_.cluster().on_leader_hint(stream.id().partition, data.current_leader.leader_id, data.current_leader.leader_epoch)) {
+        metadata_.request_refresh();
+        fetches_.update(stream);
+      } else {
+        fetches_.suspend(stream);
+      }
+      return;
+    case kafka_error::offset_out_of_range:
+      last_warning = failure(code, stream.name().to_string());
+      stream.locate_again();
+      fetches_.update(stream);
+      positions_.finder().from_reset(stream.id());
+      positions_.wake();
+      return;
+    case kafka_error::unknown_leader_epoch:
+    case kafka_error::offset_not_available:
+    case kafka_error::kafka_storage_error:
+    case kafka_error::replica_not_available:
+    case kafka_error::unknown_topic_or_partition:
+    case kafka_error::unknown_topic_id:
+    case kafka_error::inconsistent_topic_id:
+      fetches_.suspend(stream);
+      return;
+    default:
+      if (is_retriable(code)) {
+        fetches_.suspend(stream);
+      } else {
+        stream.fail(failure(code));
+      }
+  }
+}
+
+KAWAIT_DECL void engine::on_node_endpoints(const protocol::fetch_response& response) {
+  for (const auto& node : response.node_endpoints) {
+    if (node.port <= 0 || node.port > 65535) continue;
+    const std::string host(node.host);
+    metadata_.cluster().on_broker_hint(machine::cluster::broker(node.node_id, host, node.port, std::string(node.rack.value_or(""))));
+    brokers_.set_broker(net::broker(node.node_id, host, static_cast<std::uint16_t>(node.port)));
+  }
+}
+
+KAWAIT_DECL void engine::on_fetch_answered(partition_stream& stream) { fetches_.update(stream); }
+
+KAWAIT_DECL void engine::refresh_metadata() { metadata_.request_refresh(); }
+
+// ---- What the cluster is.
+
+KAWAIT_DECL void engine::on_metadata() {
+  if (auto* const r = std::get_if<running>(&state_)) r->reached = true;
+  for (auto it = unresolved_.begin(); it != unresolved_.end();) {
+    if (metadata_.cluster().name_of(*it)) {
+      group_->membership().on_resolved(*it);
+      group_->wake();
+      it = unresolved_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  resolve_assigned();
+  fetches_.resume_suspended();
+  for (const auto& [id, stream] : streams_) fetches_.update(*stream);
+  positions_.wake();
+}
+
+KAWAIT_DECL void engine::on_cluster_unreachable(failure why) {
+  last_warning = why;
+  const auto* const r = std::get_if<running>(&state_);
+  // Once a broker was reached the cluster exists, and it is waited for however long it is gone. Before, the address may be wrong.
+  if (r && !r->reached && environment_.now() - r->since >= options_.default_api_timeout) finish(std::move(why));
+}
+
+// What assign() named becomes streams as metadata tells the topics' ids.
+KAWAIT_DECL void engine::resolve_assigned() {
+  const auto* const r = std::get_if<running>(&state_);
+  if (!r || assigned_names_.empty()) return;
+  const auto& cluster = metadata_.cluster();
+  std::vector<stream_ptr> added;
+  std::erase_if(assigned_names_, [&](const topic_partition& p) {
+    const auto id = cluster.id_of(p.topic);
+    if (!id || static_cast<std::size_t>(p.partition) >= cluster.partition_count(*id)) return false;
+    added.push_back(add_stream(machine::leased(topic_id_partition(*id, p.partition), ++assigned_generation_), p.topic));
+    return true;
+  });
+  if (!added.empty()) announce(std::move(added));
+  if (assigned_names_.empty() || environment_.now() - r->since < options_.default_api_timeout) return;
+  const topic_partition& missing = assigned_names_.front();
+  const kafka_error said = cluster.topic_error(missing.topic);
+  finish(failure(said == kafka_error::none ? kafka_error::unknown_topic_or_partition : said, "assign: " + missing.to_string()));
+}
+
+// ---- What the group decides.
+
+KAWAIT_DECL void engine::on_unresolved(const std::vector<uuid>& ids) {
+  for (const uuid& id : ids) {
+    if (metadata_.cluster().name_of(id)) {
+      group_->membership().on_resolved(id);
+    } else {
+      unresolved_.insert(id);
+    }
+  }
+  want_topics();
+}
+
+KAWAIT_DECL void engine::on_group_warning(const failure& why) { last_warning = why; }
+
+KAWAIT_DECL void engine::on_group_failed(const failure& why) { finish(why); }
+
+KAWAIT_DECL void engine::on_left() {
+  if (std::holds_alternative<closing>(state_)) tasks_.spawn(say_goodbye({}));
+}
+
+KAWAIT_DECL void engine::on_heartbeat_answered() { commits_.wake(); }
+
+KAWAIT_DECL void engine::on_group_unreachable(const failure& why) { last_warning = why; }
+
+// ---- Where partitions start.
+
+KAWAIT_DECL void engine::on_position_found(const machine::position_finder::found& found) {
+  const auto stream = find_stream(found.lease.partition);
+  if (!stream || stream->id() != found.lease) return;
+  stream->on_located(found.position);
+}
+
+KAWAIT_DECL void engine::on_position_not_found(const machine::position_finder::not_found& missing) {
+  const auto stream = find_stream(missing.lease.partition);
+  if (stream && stream->id() == missing.lease) stream->on_locate_failed(missing.why);
+}
+
+// ---- What comes back from users' threads.
+
+KAWAIT_DECL void engine::on_marked(lease& l) {
+  if (const auto stream = l.stream.lock()) stream->on_marked(l);
+}
+
+KAWAIT_DECL void engine::on_released(lease& l) {
+  if (const auto stream = l.stream.lock()) stream->on_released(l);
+  l.buffers.clear();
+  fetches_.on_released();
+}
+
+}  // namespace kawait::runtime

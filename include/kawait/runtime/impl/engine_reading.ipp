@@ -1,0 +1,220 @@
+#pragma once
+
+#include <kawait/runtime/engine.hpp>
+
+#include <algorithm>
+
+namespace kawait::runtime {
+
+namespace detail {
+
+/// Counts a reader as waiting while its coroutine is suspended, also if the coroutine is destroyed there.
+class waiting_reader {
+ public:
+  explicit waiting_reader(stream_ptr stream) : stream_(std::move(stream)) { ++stream_->waiting; }
+  waiting_reader(const waiting_reader&) = delete;
+  waiting_reader& operator=(const waiting_reader&) = delete;
+  ~waiting_reader() { --stream_->waiting; }
+
+ private:
+  stream_ptr stream_;
+};
+
+inline failure aborted() { return failure(std::error_code(asio::error::operation_aborted)); }
+
+}  // namespace detail
+
+KAWAIT_DECL failure engine::enter(reading_mode mode) {
+  if (mode_ == mode) return mode == reading_mode::handlers ? failure(errc::already_running, "for_each") : failure();
+  if (mode_ != reading_mode::undecided) return failure(errc::mixed_modes);
+  mode_ = mode;
+  if (mode == reading_mode::events) return {};
+  for (auto& change : std::exchange(changes_, {})) {
+    if (change.what == assignment_change::kind::assigned) publish(std::move(change));
+  }
+  return {};
+}
+
+KAWAIT_DECL void engine::set_listener(assignment_listener* listener) { listener_ = listener; }
+
+KAWAIT_DECL hand_out_context engine::hand_out() {
+  return hand_out_context{buffers_,
+                          codecs_,
+                          releases_,
+                          options_.decompression_limit,
+                          options_.check_crcs,
+                          options_.isolation == isolation_level::read_committed,
+                          options_.auto_commit && options_.group_id.has_value()};
+}
+
+KAWAIT_DECL result<std::unique_ptr<lease>> engine::try_next(partition_stream& stream) {
+  releases_->drain();
+  stream.start();
+  auto taken = stream.take(hand_out());
+  if (taken && *taken) {
+    fetches_.update(stream);
+  } else if (!taken && stream.is_ended() && stream.why_ended() != end_reason::closed) {
+    return std::unique_ptr<lease>();
+  }
+  return taken;
+}
+
+KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next(stream_ptr stream) {
+  using answer = result<std::unique_ptr<lease>>;
+  const auto self = shared_from_this();
+  for (;;) {
+    if (stream->waiting > 0) co_return answer(failure(errc::already_running, stream->name().to_string() + ": a second reader"));
+    auto taken = try_next(*stream);
+    if (!taken && stream->is_ended() && !taken.error()) co_return std::unique_ptr<lease>();
+    if (!taken || *taken || stream->is_ended()) co_return taken;
+    const detail::waiting_reader counted(stream);
+    while (!stream->is_readable()) {
+      co_await stream->readable().wait();
+      const auto state = co_await asio::this_coro::cancellation_state;
+      if (state.cancelled() != asio::cancellation_type::none && !stream->is_ended()) co_return answer(detail::aborted());
+    }
+  }
+}
+
+KAWAIT_DECL asio::awaitable<failure> engine::wait(stream_ptr stream) {
+  const auto self = shared_from_this();
+  releases_->drain();
+  stream->start();
+  const detail::waiting_reader counted(stream);
+  while (!stream->is_readable()) {
+    co_await stream->readable().wait();
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return detail::aborted();
+  }
+  co_return failure();
+}
+
+// ---- All partitions.
+
+KAWAIT_DECL void engine::list_ready(partition_stream& stream) {
+  if (std::exchange(stream.is_listed, true)) return;
+  ready_.push_back(stream.shared_from_this());
+  readable_.notify_all();
+}
+
+KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next_of_any() {
+  using answer = result<std::unique_ptr<lease>>;
+  const auto self = shared_from_this();
+  if (failure wrong = enter(reading_mode::batches)) co_return answer(std::move(wrong));
+  for (;;) {
+    releases_->drain();
+    while (!ready_.empty()) {
+      const stream_ptr stream = std::move(ready_.front());
+      ready_.pop_front();
+      stream->is_listed = false;
+      if (stream->is_ended()) continue;
+      auto taken = try_next(*stream);
+      if (taken && !*taken) continue;
+      // One batch each in turn; a failure is told once.
+      if (taken && stream->is_readable()) list_ready(*stream);
+      co_return taken;
+    }
+    if (const auto* const end = std::get_if<over>(&state_)) co_return answer(end->why ? end->why : failure(errc::closed));
+    co_await readable_.wait();
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return answer(detail::aborted());
+  }
+}
+
+// ---- Events.
+
+KAWAIT_DECL asio::awaitable<result<assignment_change>> engine::next_change() {
+  using answer = result<assignment_change>;
+  const auto self = shared_from_this();
+  if (failure wrong = enter(reading_mode::events)) co_return answer(std::move(wrong));
+  while (changes_.empty()) {
+    if (const auto* const end = std::get_if<over>(&state_)) co_return answer(end->why ? end->why : failure(errc::closed));
+    co_await changed_.wait();
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return answer(detail::aborted());
+  }
+  assignment_change change = std::move(changes_.front());
+  changes_.pop_front();
+  co_return change;
+}
+
+KAWAIT_DECL asio::awaitable<failure> engine::unassign(std::shared_ptr<revocation_state> revocation) {
+  const auto self = shared_from_this();
+  releases_->drain();
+  revocation->start();
+  while (!revocation->is_done() && !is_over()) {
+    co_await revocation->changed().wait();
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return detail::aborted();
+  }
+  co_return revocation->is_done() ? revocation->outcome() : failure(errc::closed);
+}
+
+// ---- Commits.
+
+KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> engine::commit_done(std::vector<stream_ptr> streams,
+                                                                                      net::time_point deadline) {
+  const auto self = shared_from_this();
+  releases_->drain();
+  std::vector<machine::commit_item> items;
+  std::vector<std::pair<stream_ptr, machine::offset_tracker::commit_id>> sent;
+  for (auto& stream : streams) {
+    const auto offset = stream->tracker().uncommitted();
+    if (!offset) continue;
+    items.emplace_back(stream->id(), stream->topic(), *offset);
+    sent.emplace_back(stream, stream->tracker().on_commit_sent(*offset));
+  }
+  auto outcomes = co_await commits_.async_commit(std::move(items), deadline);
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    if (outcomes[i].result) {
+      sent[i].first->tracker().on_commit_failed(sent[i].second);
+    } else {
+      sent[i].first->tracker().on_committed(sent[i].second);
+    }
+  }
+  committed_.notify_all();
+  co_return outcomes;
+}
+
+KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> engine::commit_offsets(std::vector<machine::commit_item> items,
+                                                                                         net::time_point deadline) {
+  const auto self = shared_from_this();
+  co_return co_await commits_.async_commit(std::move(items), deadline);
+}
+
+KAWAIT_DECL asio::awaitable<result<std::vector<std::pair<topic_partition, offset_and_epoch>>>> engine::committed(
+    std::vector<topic_partition> partitions) {
+  using list = std::vector<std::pair<topic_partition, offset_and_epoch>>;
+  using answer = result<list>;
+  const auto self = shared_from_this();
+  if (!options_.group_id) co_return answer(failure(errc::group_required, "committed"));
+  machine::position_finder::fetch_committed what;
+  for (const auto& p : partitions) {
+    const auto id = metadata_.cluster().id_of(p.topic);
+    machine::position_finder::fetch_committed::item item;
+    item.lease = machine::leased(topic_id_partition(id.value_or(uuid()), p.partition), 0);
+    item.topic = p.topic;
+    what.items.push_back(std::move(item));
+  }
+  const net::time_point deadline = api_deadline();
+  auto connection = co_await coordinator_.async_get(deadline);
+  if (!connection) co_return answer(std::move(connection).error());
+  const auto request = what.request(*options_.group_id, std::nullopt, -1);
+  auto told = co_await (*connection)->async_request(request);
+  if (!told) co_return answer(std::move(told).error());
+  list offsets;
+  for (const auto& group : told->message.groups) {
+    if (group.error_code != 0) co_return answer(failure(static_cast<kafka_error>(group.error_code), "committed: group " + *options_.group_id));
+    for (const auto& topic : group.topics) {
+      const std::string name(told->version >= 10 ? metadata_.cluster().name_of(topic.topic_id).value_or("?") : topic.name);
+      for (const auto& p : topic.partitions) {
+        const topic_partition tp(name, p.partition_index);
+        if (p.error_code != 0) co_return answer(failure(static_cast<kafka_error>(p.error_code), "committed: " + tp.to_string()));
+        offsets.emplace_back(tp, offset_and_epoch(p.committed_offset, p.committed_leader_epoch));
+      }
+    }
+  }
+  co_return offsets;
+}
+
+}  // namespace kawait::runtime

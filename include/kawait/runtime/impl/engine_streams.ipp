@@ -1,0 +1,227 @@
+#pragma once
+
+#include <kawait/runtime/engine.hpp>
+
+#include <algorithm>
+
+namespace kawait::runtime {
+
+namespace detail {
+
+/// A partition's share of the buffer is at least one record batch of the usual size.
+inline constexpr std::size_t smallest_quota = 16 << 10;
+
+}  // namespace detail
+
+// ---- The assignment.
+
+KAWAIT_DECL stream_ptr engine::add_stream(const machine::leased& id, std::string topic) {
+  auto stream = std::make_shared<partition_stream>(executor_, static_cast<stream_host&>(*this), id, std::move(topic));
+  streams_[id.partition] = stream;
+  share_quotas();
+  want_topics();
+  return stream;
+}
+
+KAWAIT_DECL std::vector<stream_ptr> engine::assignment() const {
+  std::vector<stream_ptr> all;
+  all.reserve(streams_.size());
+  for (const auto& [id, stream] : streams_) all.push_back(stream);
+  std::sort(all.begin(), all.end(), [](const stream_ptr& a, const stream_ptr& b) { return a->name() < b->name(); });
+  return all;
+}
+
+KAWAIT_DECL stream_ptr engine::find(const topic_partition& name) const {
+  for (const auto& [id, stream] : streams_) {
+    if (id.partition == name.partition && stream->topic() == name.topic && !stream->is_ended()) return stream;
+  }
+  return nullptr;
+}
+
+KAWAIT_DECL void engine::share_quotas() {
+  const std::size_t share = options_.fetch_buffer_bytes / 2 / std::max<std::size_t>(1, streams_.size());
+  for (const auto& [id, stream] : streams_) stream->set_quota(std::max(share, detail::smallest_quota));
+}
+
+KAWAIT_DECL void engine::want_topics() {
+  std::set<uuid> ids = unresolved_;
+  for (const auto& [id, stream] : streams_) ids.insert(id.topic_id);
+  metadata_.cluster().want_ids(std::vector<uuid>(ids.begin(), ids.end()));
+  metadata_.wake();
+}
+
+KAWAIT_DECL void engine::on_assigned(const machine::assign_partitions& assigned) {
+  std::vector<stream_ptr> now;
+  for (const machine::leased& id : assigned.partitions) {
+    std::string topic(metadata_.cluster().name_of(id.partition.topic_id).value_or("?"));
+    auto stream = add_stream(id, std::move(topic));
+    const auto before = retired_.find(id.partition);
+    if (before == retired_.end()) {
+      now.push_back(std::move(stream));
+    } else {
+      tasks_.spawn(announce_after(before->second, std::move(stream)));
+    }
+  }
+  if (!now.empty()) announce(std::move(now));
+}
+
+// The partition came back while work of its earlier lease is still in hand: two handlers of one partition never run side by side.
+KAWAIT_DECL asio::awaitable<void> engine::announce_after(stream_ptr predecessor, stream_ptr stream) {
+  const net::time_point deadline = environment_.now() + options_.rebalance_time() * 9 / 10;
+  while (!predecessor->work().is_drained() && !is_over()) {
+    // A handler's return is awaited however long it takes; unreleased batches only until their leases are stale for good.
+    if (mode_ == reading_mode::handlers) {
+      co_await predecessor->work().changed().wait();
+    } else {
+      if (environment_.now() >= deadline) break;
+      co_await predecessor->work().changed().wait_until(deadline);
+    }
+  }
+  if (is_over() || stream->is_ended()) co_return;
+  std::vector<stream_ptr> one(1, stream);
+  announce(std::move(one));
+}
+
+KAWAIT_DECL void engine::announce(std::vector<stream_ptr> streams) {
+  for (const auto& s : streams) s->is_announced = true;
+  publish(assignment_change(assignment_change::kind::assigned, std::move(streams)));
+}
+
+KAWAIT_DECL void engine::publish(assignment_change change) {
+  const bool assigned = change.what == assignment_change::kind::assigned;
+  switch (mode_) {
+    case reading_mode::handlers:
+      if (assigned && listener_) {
+        for (const auto& s : change.streams) listener_->on_assigned(s);
+      }
+      break;
+    case reading_mode::batches:
+      if (assigned) {
+        for (const auto& s : change.streams) s->start();
+      }
+      break;
+    case reading_mode::undecided:
+    case reading_mode::events:
+      changes_.push_back(std::move(change));
+      changed_.notify_all();
+  }
+}
+
+// ---- Partitions that go.
+
+KAWAIT_DECL void engine::end_stream(partition_stream& stream, end_reason why, const failure& error) {
+  fetches_.remove(stream.id().partition);
+  positions_.finder().remove(stream.id().partition);
+  stream.end(why, error);
+}
+
+KAWAIT_DECL void engine::give_up(partition_stream& stream) {
+  stream.make_stale();
+  stream.work().give_up();
+  if (listener_) listener_->on_gone(stream);
+}
+
+KAWAIT_DECL void engine::retire(const stream_ptr& stream) {
+  const auto it = streams_.find(stream->id().partition);
+  if (it == streams_.end() || it->second != stream) return;
+  streams_.erase(it);
+  stream->make_stale();
+  if (!stream->work().is_drained()) {
+    retired_[stream->id().partition] = stream;
+    tasks_.spawn(forget_retired(stream));
+  }
+  if (is_over()) return;
+  share_quotas();
+  want_topics();
+}
+
+KAWAIT_DECL asio::awaitable<void> engine::forget_retired(stream_ptr stream) {
+  while (!stream->work().is_drained() && !is_over()) co_await stream->work().changed().wait();
+  const auto it = retired_.find(stream->id().partition);
+  if (it != retired_.end() && it->second == stream) retired_.erase(it);
+}
+
+KAWAIT_DECL void engine::on_revoked(const machine::revoke_partitions& revoked) {
+  auto* const now_closing = std::get_if<closing>(&state_);
+  std::vector<stream_ptr> streams, known;
+  for (const machine::leased& id : revoked.partitions) {
+    auto stream = find_stream(id.partition);
+    if (!stream || stream->id() != id) {
+      group_->membership().on_drained(id);
+      continue;
+    }
+    end_stream(*stream, now_closing ? end_reason::closed : end_reason::revoked, {});
+    if (stream->is_announced) known.push_back(stream);
+    streams.push_back(std::move(stream));
+  }
+  const net::time_point deadline = now_closing ? std::min(revoked.deadline, now_closing->drain_deadline) : revoked.deadline;
+  const auto revocation = std::make_shared<revocation_state>(executor_, std::move(streams), environment_.now(), deadline);
+  if (!known.empty()) {
+    assignment_change change(assignment_change::kind::revoked, std::move(known));
+    change.revocation = revocation;
+    publish(std::move(change));
+  }
+  tasks_.spawn(drain(revocation));
+}
+
+KAWAIT_DECL void engine::on_abandoned(const machine::abandon_partitions& abandoned) {
+  for (const machine::leased& id : abandoned.partitions) {
+    const auto stream = find_stream(id.partition);
+    if (stream && stream->id() == id) give_up(*stream);
+  }
+}
+
+KAWAIT_DECL void engine::on_lost(const machine::lose_partitions& lost) {
+  std::vector<stream_ptr> known;
+  for (const machine::leased& id : lost.partitions) {
+    const auto stream = find_stream(id.partition);
+    if (!stream || stream->id() != id) continue;
+    if (stream->is_announced) known.push_back(stream);
+    end_stream(*stream, end_reason::lost, {});
+    give_up(*stream);
+    retire(stream);
+  }
+  if (known.empty()) return;
+  assignment_change change(assignment_change::kind::lost, std::move(known));
+  change.reason = lost.reason;
+  publish(std::move(change));
+}
+
+KAWAIT_DECL asio::awaitable<void> engine::drain(std::shared_ptr<revocation_state> revocation) {
+  const net::time_point half = revocation->half_deadline();
+  while (mode_ == reading_mode::events && std::holds_alternative<running>(state_) && !revocation->is_started()) {
+    if (environment_.now() >= half) break;
+    co_await revocation->changed().wait_until(half);
+  }
+  for (const auto& stream : revocation->streams()) tasks_.spawn(drain_partition(revocation, stream));
+  if (options_.auto_commit && options_.group_id) co_await commit_done(revocation->streams(), revocation->deadline());
+}
+
+// One partition's way out: its work ends, what was done meanwhile is committed, and only then is it given back. At the deadline, or when
+// the group has gone on without us, it is given back with the work still in hand.
+KAWAIT_DECL asio::awaitable<void> engine::drain_partition(std::shared_ptr<revocation_state> revocation, stream_ptr stream) {
+  co_await stream->work().async_wait();
+  failure why;
+  if (stream->work().is_drained() && options_.auto_commit && options_.group_id && !stream->work().is_given_up()) {
+    releases_->drain();
+    while (stream->tracker().commit_in_flight() && !is_over()) co_await committed_.wait();
+    std::vector<stream_ptr> one(1, stream);
+    auto outcomes = co_await commit_done(std::move(one), revocation->deadline());
+    for (const auto& outcome : outcomes) {
+      if (outcome.result) why = failure(errc::commit_failed, stream->name().to_string() + ": " + outcome.result.to_string());
+    }
+  }
+  if (stream->work().is_given_up()) {
+    const bool lost = group_ && group_->membership().lost(stream->id());
+    why = failure(lost ? errc::lost : errc::revocation_deadline, stream->name().to_string());
+  }
+  if (group_) {
+    group_->membership().on_drained(stream->id());
+    group_->wake();
+  }
+  retire(stream);
+  if (std::holds_alternative<closing>(state_) && why && !close_outcome_) close_outcome_ = why;
+  revocation->on_partition_done(why);
+}
+
+}  // namespace kawait::runtime

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <kawait/runtime/fetch_scheduler.hpp>
+
+#include <algorithm>
+
+namespace kawait::runtime {
+
+KAWAIT_DECL fetch_scheduler::fetch_scheduler(asio::any_io_executor executor, task_group& tasks, net::broker_pool& brokers,
+                                             metadata_driver& metadata, fetch_host& host, buffer_pool& pool, const options& o)
+    : executor_(executor),
+      tasks_(tasks),
+      brokers_(brokers),
+      metadata_(metadata),
+      host_(host),
+      options_(o),
+      budget_(executor, o, pool) {}
+
+KAWAIT_DECL fetcher& fetch_scheduler::at(std::int32_t node) {
+  auto& slot = fetchers_[node];
+  if (!slot) {
+    slot = std::make_unique<fetcher>(executor_, tasks_, node, brokers_, budget_, host_, options_);
+    ++budget_.fetchers;
+    tasks_.spawn(slot->run());
+  }
+  return *slot;
+}
+
+KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
+  if (stopped_) return;
+  const topic_id_partition& id = stream.id().partition;
+  placement& place = placements_[id];
+  std::optional<machine::cluster::leader> leader;
+  if (stream.wants_fetch() && !place.suspended) {
+    leader = metadata_.cluster().leader_of(id);
+    if (!leader) metadata_.request_refresh();
+  }
+  const std::int32_t node = leader ? leader->node : -1;
+  if (place.node != node && place.node >= 0) fetchers_.at(place.node)->remove(id);
+  place.node = node;
+  if (!leader) return;
+  const offset_and_epoch from = *stream.fetch_position();
+  const std::size_t room = stream.quota() - std::min(stream.held_bytes(), stream.quota() - 1);
+  const auto limit = static_cast<std::int32_t>(std::min<std::size_t>(room, static_cast<std::size_t>(options_.max_partition_fetch_bytes)));
+  at(node).set(id, machine::fetch_session::position(from.offset, leader->epoch, from.leader_epoch, limit));
+}
+
+KAWAIT_DECL void fetch_scheduler::remove(const topic_id_partition& partition) {
+  const auto it = placements_.find(partition);
+  if (it == placements_.end()) return;
+  if (it->second.node >= 0) fetchers_.at(it->second.node)->remove(partition);
+  placements_.erase(it);
+}
+
+KAWAIT_DECL void fetch_scheduler::suspend(partition_stream& stream) {
+  placements_[stream.id().partition].suspended = true;
+  update(stream);
+  metadata_.request_refresh();
+}
+
+KAWAIT_DECL void fetch_scheduler::resume_suspended() {
+  for (auto& [id, place] : placements_) place.suspended = false;
+}
+
+KAWAIT_DECL void fetch_scheduler::stop() {
+  stopped_ = true;
+  for (auto& [node, f] : fetchers_) f->stop();
+}
+
+KAWAIT_DECL asio::awaitable<void> fetch_scheduler::close_sessions() {
+  for (auto& [node, f] : fetchers_) co_await f->close_session();
+}
+
+}  // namespace kawait::runtime

@@ -1,0 +1,183 @@
+#pragma once
+
+#include <kawait/runtime/fetcher.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+namespace kawait::runtime {
+
+KAWAIT_DECL std::size_t fetch_budget::response_limit() const noexcept {
+  const std::size_t share = pool_.budget() / (2 * std::max<std::size_t>(4, fetchers));
+  return std::min(static_cast<std::size_t>(options_.fetch_max_bytes), std::max<std::size_t>(share, 64 << 10));
+}
+
+KAWAIT_DECL fetcher::fetcher(asio::any_io_executor executor, task_group& tasks, std::int32_t node, net::broker_pool& brokers,
+                             fetch_budget& budget, fetch_host& host, const options& o)
+    : tasks_(tasks), node_(node), brokers_(brokers), budget_(budget), host_(host), options_(o), changed_(executor) {}
+
+KAWAIT_DECL void fetcher::set(const topic_id_partition& partition, const machine::fetch_session::position& position) {
+  const auto urgent = urgent_.find(partition);
+  if (urgent != urgent_.end() && urgent->second.offset == position.offset) return;  // it is being served
+  if (session_.in_flight() && session_.asked_offset(partition) != position.offset) {
+    session_.remove(partition);
+    urgent_.insert_or_assign(partition, position);
+    if (!std::exchange(serving_urgent_, true)) tasks_.spawn(serve_urgent());
+    return;
+  }
+  session_.set(partition, position);
+  changed_.notify_all();
+}
+
+KAWAIT_DECL void fetcher::remove(const topic_id_partition& partition) {
+  urgent_.erase(partition);
+  session_.remove(partition);
+}
+
+KAWAIT_DECL void fetcher::stop() {
+  stopped_ = true;
+  changed_.notify_all();
+  budget_.room().notify_all();
+}
+
+KAWAIT_DECL machine::fetch_session::limits fetcher::limits(std::int32_t max_wait_ms, std::int32_t min_bytes) const {
+  machine::fetch_session::limits l;
+  l.max_wait_ms = max_wait_ms;
+  l.min_bytes = min_bytes;
+  l.max_bytes = static_cast<std::int32_t>(budget_.response_limit());
+  l.isolation_level = static_cast<std::int8_t>(options_.isolation);
+  l.rack = options_.client_rack;
+  return l;
+}
+
+KAWAIT_DECL asio::awaitable<void> fetcher::run() {
+  while (!stopped_) {
+    if (!session_.wants_any()) {
+      co_await changed_.wait();
+    } else if (!budget_.has_room()) {
+      co_await budget_.room().wait();
+    } else {
+      co_await fetch_once();
+    }
+  }
+}
+
+KAWAIT_DECL asio::awaitable<void> fetcher::fetch_once() {
+  auto connection = co_await brokers_.async_get(node_, net::channel::fetch);
+  if (stopped_) co_return;
+  if (!connection) {
+    session_.on_disconnected();
+    host_.refresh_metadata();
+    co_return;
+  }
+  if (!session_.wants_any() || !budget_.has_room()) co_return;
+  const auto& request = session_.next(limits(static_cast<std::int32_t>(options_.fetch_max_wait.count()), options_.fetch_min_bytes));
+  const milliseconds timeout = options_.fetch_max_wait + options_.request_timeout;
+  budget_.on_sent();
+  auto answer = co_await (*connection)->async_request(request, timeout, budget_.pool());
+  budget_.on_answered();
+  if (stopped_) co_return;
+  if (!answer) {
+    session_.on_disconnected();
+    host_.refresh_metadata();
+    co_return;
+  }
+  using kind = machine::fetch_session::verdict::kind;
+  auto verdict = session_.on_response(answer->message);
+  if (verdict.what == kind::deliver) {
+    deliver(answer->message, answer->buffer, {});
+  } else if (verdict.what == kind::failed) {
+    // The next connection attempt is backed off by the pool.
+    (*connection)->close(std::move(verdict.why));
+    host_.refresh_metadata();
+  }
+}
+
+KAWAIT_DECL asio::awaitable<void> fetcher::close_session() {
+  const auto request = session_.closing();
+  if (!request) co_return;
+  auto connection = brokers_.find(node_, net::channel::fetch);
+  if (!connection) co_return;
+  co_await connection->async_request(*request, milliseconds(500), budget_.pool());
+}
+
+KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
+  while (!stopped_ && !urgent_.empty()) {
+    std::vector<asked_partition> asked(urgent_.begin(), urgent_.end());
+    co_await fetch_urgent(asked);
+    if (stopped_) break;
+    for (const asked_partition& a : asked) {
+      // Answered or not, it joins the session now, unless its position was changed (it is urgent again) or it is not wanted any more.
+      const auto it = urgent_.find(a.first);
+      if (it == urgent_.end() || it->second.offset != a.second.offset) continue;
+      urgent_.erase(it);
+      if (const auto stream = host_.find_stream(a.first)) host_.on_fetch_answered(*stream);
+    }
+  }
+  serving_urgent_ = false;
+}
+
+KAWAIT_DECL asio::awaitable<void> fetcher::fetch_urgent(std::vector<asked_partition> asked) {
+  auto connection = co_await brokers_.async_get(node_, net::channel::control);
+  if (stopped_ || !connection) co_return;
+  const auto request = machine::fetch_session::one_shot(asked, limits(0, 0));
+  budget_.on_sent();
+  auto answer = co_await (*connection)->async_request(request, options_.request_timeout, budget_.pool());
+  budget_.on_answered();
+  if (stopped_ || !answer || answer->message.error_code != 0) co_return;
+  deliver(answer->message, answer->buffer, asked);
+}
+
+KAWAIT_DECL void fetcher::deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,
+                                  std::span<const asked_partition> one_shot) {
+  host_.on_node_endpoints(response);
+  for (const auto& topic : response.responses) {
+    for (const auto& data : topic.partitions) {
+      const topic_id_partition partition(topic.topic_id, data.partition_index);
+      std::optional<std::int64_t> asked;
+      if (one_shot.empty()) {
+        asked = session_.asked_offset(partition);
+      } else {
+        const auto it = std::find_if(one_shot.begin(), one_shot.end(), [&](const asked_partition& a) { return a.first == partition; });
+        if (it != one_shot.end()) asked = it->second.offset;
+      }
+      const auto stream = host_.find_stream(partition);
+      if (!stream || !asked) continue;
+      // A late answer: the partition was sought, or revoked and assigned again, after the request had left.
+      const auto wanted = stream->fetch_position();
+      if (!wanted || wanted->offset != *asked) continue;
+      deliver_partition(*stream, data, buffer);
+    }
+  }
+}
+
+KAWAIT_DECL void fetcher::deliver_partition(partition_stream& stream, const fetch_host::partition_data& data,
+                                            const wire::slab_ref& buffer) {
+  if (data.error_code != 0 || data.diverging_epoch.end_offset >= 0) {
+    host_.on_fetch_error(stream, data);
+    return;
+  }
+  stream.high_watermark = data.high_watermark;
+  stream.last_stable_offset = data.last_stable_offset;
+  if (data.records && !data.records->empty()) {
+    wire::records_summary summary;
+    chunk fetched;
+    fetched.error = wire::summarize(*data.records, summary);
+    fetched.bytes = data.records->first(summary.bytes);
+    fetched.buffer = buffer;
+    if (budget_.pool().is_tight() && summary.bytes < buffer->capacity() / 4) {
+      fetched.buffer = budget_.pool().acquire(summary.bytes);
+      std::memcpy(fetched.buffer->data(), fetched.bytes.data(), summary.bytes);
+      fetched.bytes = std::span<const std::byte>(fetched.buffer->data(), summary.bytes);
+    }
+    if (data.aborted_transactions && options_.isolation == isolation_level::read_committed) {
+      std::vector<wire::aborted_transaction> aborted;
+      for (const auto& a : *data.aborted_transactions) aborted.emplace_back(a.producer_id, a.first_offset);
+      fetched.aborted = wire::aborted_transactions(std::move(aborted));
+    }
+    stream.on_fetched(std::move(fetched), summary);
+  }
+  host_.on_fetch_answered(stream);
+}
+
+}  // namespace kawait::runtime

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <kawait/runtime/lease.hpp>
+
+#include <asio/post.hpp>
+
+#include <algorithm>
+
+namespace kawait::runtime {
+
+KAWAIT_DECL lease::~lease() { delete[] marks_.load(std::memory_order_relaxed); }
+
+KAWAIT_DECL void lease::announce(std::uint32_t bits) noexcept {
+  // Copied first: a lease that is queued already may be freed by the executor as soon as its bits are set.
+  const std::shared_ptr<release_queue> queue = queue_;
+  const std::uint32_t old = state_.fetch_or(bits | queued, std::memory_order_acq_rel);
+  if (!(old & queued)) queue->push(this);
+}
+
+KAWAIT_DECL void lease::mark_done_through(std::int64_t next) noexcept {
+  std::int64_t seen = done_through_.load(std::memory_order_relaxed);
+  while (seen < next && !done_through_.compare_exchange_weak(seen, next, std::memory_order_acq_rel)) {
+  }
+  info->activity.fetch_add(1, std::memory_order_relaxed);
+  announce(0);
+}
+
+KAWAIT_DECL void lease::mark_one_done(std::uint32_t ordinal, std::int64_t offset) {
+  if (ordinal >= record_count) return;
+  std::atomic<std::int64_t>* marks = marks_.load(std::memory_order_acquire);
+  if (!marks) {
+    auto* const fresh = new std::atomic<std::int64_t>[record_count]();
+    // A broker may begin with records below the position: they were never handed out, so nobody will mark them.
+    wire::record_reader reader(segments.front().header, segments.front().records);
+    wire::record skipped;
+    while (reader.next(skipped) && skipped.offset() < first_offset) fresh[skipped.ordinal()].store(first_offset);
+    if (marks_.compare_exchange_strong(marks, fresh, std::memory_order_acq_rel)) {
+      marks = fresh;
+    } else {
+      delete[] fresh;  // another thread was first
+    }
+  }
+  marks[ordinal].store(offset + 1, std::memory_order_release);
+  info->activity.fetch_add(1, std::memory_order_relaxed);
+  announce(0);
+}
+
+KAWAIT_DECL void lease::release() noexcept { announce(released); }
+
+KAWAIT_DECL std::int64_t lease::low_water_mark() noexcept {
+  std::int64_t mark = done_through();
+  if (const auto* marks = marks_.load(std::memory_order_acquire)) {
+    while (marks_seen_ < record_count) {
+      const std::int64_t next = marks[marks_seen_].load(std::memory_order_acquire);
+      if (next == 0) break;
+      mark = std::max(mark, next);
+      ++marks_seen_;
+    }
+    if (marks_seen_ == record_count) mark = next_offset;
+  }
+  return mark;
+}
+
+KAWAIT_DECL release_queue::release_queue(asio::any_io_executor executor)
+    : executor_(std::move(executor)), context_(net::environment::of(executor_).lifetime()) {}
+
+KAWAIT_DECL void release_queue::push(lease* l) noexcept {
+  lease* head = head_.load(std::memory_order_relaxed);
+  do {
+    l->next_ = head;
+  } while (!head_.compare_exchange_weak(head, l, std::memory_order_acq_rel));
+  if (!waking_.exchange(true, std::memory_order_acq_rel)) wake();
+}
+
+// A thread that releases while the consumer or the context goes: either it entered before, and then they wait for the post to be made,
+// or it finds the door closed and frees what is in the list. Two such threads each take what they find.
+KAWAIT_DECL void release_queue::wake() noexcept {
+  const bool context_lives = context_->enter();
+  const bool consumer_lives = context_lives && consumer_.enter();
+  if (consumer_lives) {
+    try {
+      asio::post(executor_, wake_up(shared_from_this()));
+    } catch (...) {
+      waking_.store(false, std::memory_order_release);  // no memory for a wake-up: the next release, or async_next, drains
+    }
+    consumer_.leave();
+  }
+  if (context_lives) context_->leave();
+  if (!consumer_lives) free_instead();
+}
+
+KAWAIT_DECL void release_queue::detach() noexcept {
+  sink_ = nullptr;
+  consumer_.close();
+  executor_ = asio::any_io_executor();
+}
+
+KAWAIT_DECL void release_queue::free_instead() noexcept {
+  // The context is shut down (the rundown was closed before): nobody will drain, so whoever pushes from now on frees.
+  waking_.store(false, std::memory_order_release);
+  free_taken();
+}
+
+KAWAIT_DECL lease* release_queue::take() noexcept {
+  lease* stack = head_.exchange(nullptr, std::memory_order_acq_rel);
+  lease* queue = nullptr;  // oldest first
+  while (stack) {
+    lease* const next = stack->next_;
+    stack->next_ = queue;
+    queue = stack;
+    stack = next;
+  }
+  return queue;
+}
+
+KAWAIT_DECL void release_queue::free_taken() noexcept {
+  lease* l = take();
+  while (l) {
+    lease* const next = l->next_;
+    if (l->state_.fetch_and(~std::uint32_t{lease::queued}, std::memory_order_acq_rel) & lease::released) delete l;
+    l = next;
+  }
+}
+
+KAWAIT_DECL void release_queue::drain() {
+  // Cleared before the list is taken: a push that comes in between posts one wake-up too many, never one too few.
+  waking_.store(false, std::memory_order_release);
+  const auto self = shared_from_this();
+  lease* l = take();
+  while (l) {
+    lease* const next = l->next_;
+    const std::uint32_t old = l->state_.fetch_and(~std::uint32_t{lease::queued}, std::memory_order_acq_rel);
+    if (old & lease::released) {
+      const std::unique_ptr<lease> owned(l);
+      if (sink_) sink_->on_released(*l);
+    } else if (sink_) {
+      sink_->on_marked(*l);
+    }
+    l = next;
+  }
+}
+
+}  // namespace kawait::runtime

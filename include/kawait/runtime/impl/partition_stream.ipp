@@ -1,0 +1,287 @@
+#pragma once
+
+#include <kawait/runtime/partition_stream.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+namespace kawait::runtime {
+
+namespace detail {
+
+/// Output of compressed batches that one hand-out carries: decompression runs on the consumer's executor, in slices that let others in.
+inline constexpr std::size_t inflated_per_lease = std::size_t{1} << 20;
+
+}  // namespace detail
+
+KAWAIT_DECL partition_stream::partition_stream(asio::any_io_executor executor, stream_host& host, const machine::leased& id,
+                                               std::string topic)
+    : id_(id),
+      host_(host),
+      info_(std::make_shared<partition_info>(std::move(topic), id.partition)),
+      gate_(executor),
+      readable_(executor),
+      ended_condition_(executor) {}
+
+KAWAIT_DECL void partition_stream::wake_readers() {
+  readable_.notify_all();
+  host_.on_readable(*this);
+}
+
+KAWAIT_DECL bool partition_stream::is_readable() const noexcept {
+  if (is_ended() || std::holds_alternative<stopped>(state_)) return true;
+  if (paused_) return false;
+  return !queue_.empty() || tracker_.abandoned() || (leased_bytes_ > 0 && leased_bytes_ >= quota_);
+}
+
+KAWAIT_DECL void partition_stream::start() {
+  auto* const waiting_to_start = std::get_if<unstarted>(&state_);
+  if (!waiting_to_start || is_ended()) return;
+  if (const auto wanted = waiting_to_start->wanted) {
+    state_ = flowing{*wanted};
+  } else {
+    state_ = locating{};
+  }
+  host_.on_first_read(*this);
+}
+
+KAWAIT_DECL void partition_stream::stop(failure why) {
+  why.words = name().to_string() + (read_position_ ? '@' + std::to_string(*read_position_) : std::string()) +
+              (why.words.empty() ? "" : ": " + why.words);
+  drop_queue();
+  state_ = stopped{std::move(why)};
+  wake_readers();
+  host_.on_demand(*this);
+}
+
+KAWAIT_DECL result<std::unique_ptr<lease>> partition_stream::take(const hand_out_context& context) {
+  if (is_ended()) return end_error_;
+  if (context.done_is_required && tracker_.abandoned() && !std::holds_alternative<stopped>(state_)) {
+    stop(failure(errc::batch_abandoned, "offset " + std::to_string(*tracker_.abandoned()) + " is not done"));
+  }
+  if (const auto* why = std::get_if<stopped>(&state_)) return why->why;
+  if (paused_) return std::unique_ptr<lease>();
+  while (!queue_.empty()) {
+    if (leased_bytes_ > 0 && leased_bytes_ >= quota_) break;
+    auto handed_out = std::make_unique<lease>(context.releases);
+    failure bad = fill(*handed_out, queue_.front(), context);
+    if (!handed_out->segments.empty()) {
+      // What precedes a bad batch is handed out first; the next call meets the bad one again.
+      hand_out(*handed_out);
+      return handed_out;
+    }
+    if (bad) {
+      stop(std::move(bad));
+      return std::get<stopped>(state_).why;
+    }
+  }
+  if (leased_bytes_ > 0 && leased_bytes_ >= quota_) return failure(errc::lease_quota, name().to_string());
+  return std::unique_ptr<lease>();
+}
+
+KAWAIT_DECL void partition_stream::hand_out(lease& l) {
+  l.info = info_;
+  l.stream = weak_from_this();
+  l.ticket = tracker_.open(l.first_offset, l.next_offset, l.segments.back().header.leader_epoch);
+  leased_bytes_ += l.charge;
+  gate_.enter();  // open: the stream has not ended
+  read_position_ = l.next_offset;
+}
+
+// Moves whole record batches from the front chunk into the lease; pops the chunk when nothing is left of it.
+KAWAIT_DECL failure partition_stream::fill(lease& l, chunk& from, const hand_out_context& context) {
+  l.first_offset = *read_position_;
+  l.next_offset = *read_position_;
+  std::size_t inflated = 0;
+  bool views_the_response = false;
+  std::int32_t last_epoch = -1;
+  failure bad;
+  wire::batch_cursor cursor(from.bytes);
+  wire::batch_view batch;
+  while (inflated < detail::inflated_per_lease && cursor.next(batch)) {
+    const std::size_t before = l.segments.size();
+    bad = add_batch(l, from, batch, context, inflated);
+    if (bad) break;
+    views_the_response |= l.segments.size() > before && batch.header.codec() == wire::codec::none;
+    l.next_offset = std::max(l.next_offset, batch.header.next_offset());
+    last_epoch = batch.header.leader_epoch;
+    from.bytes = from.bytes.subspan(batch.bytes.size());
+    queued_bytes_ -= batch.bytes.size();
+  }
+  if (views_the_response) {
+    l.buffers.push_back(from.buffer);
+    if (context.pool.is_tight()) copy_out(l, context);
+  }
+  l.charge += inflated;
+  if (bad) return bad;
+  if (!from.bytes.empty()) return {};
+  l.next_offset = std::max(l.next_offset, from.next_offset);
+  if (l.segments.empty()) {  // nothing but control batches and aborted ones
+    tracker_.skip(l.next_offset, last_epoch);
+    read_position_ = l.next_offset;
+  }
+  bad = std::move(from.error);
+  queue_.pop_front();
+  if (bad && !l.segments.empty()) {  // shown by the next call
+    chunk rest;
+    rest.next_offset = l.next_offset;
+    rest.error = std::move(bad);
+    queue_.push_front(std::move(rest));
+    return {};
+  }
+  return bad;
+}
+
+KAWAIT_DECL failure partition_stream::add_batch(lease& l, chunk& from, const wire::batch_view& batch, const hand_out_context& context,
+                                                std::size_t& inflated) {
+  const wire::batch_header& header = batch.header;
+  if (context.check_crcs) {
+    if (failure bad = wire::check_crc(batch)) return bad;
+  }
+  const bool skipped = context.read_committed && !header.is_control() && from.aborted.skips(header);
+  if (skipped || header.next_offset() <= l.first_offset || (header.is_control() && !context.read_committed)) return {};
+  std::span<const std::byte> records = batch.records();
+  wire::slab_ref buffer;
+  if (header.codec() != wire::codec::none) {
+    std::size_t size = 0;
+    failure bad = context.codecs.decompress(header.codec(), records, context.decompression_limit, context.pool, buffer, size);
+    if (bad) return bad;
+    records = std::span<const std::byte>(buffer->data(), size);
+  }
+  if (header.is_control()) {
+    if (from.aborted.idle()) return {};
+    wire::control_type type = wire::control_type::other;
+    if (failure bad = wire::parse_control(header, records, type)) return bad;
+    from.aborted.on_control(header, type);
+    return {};
+  }
+  if (header.record_count == 0) return {};
+  if (buffer) {
+    inflated += buffer->capacity();
+    l.buffers.push_back(std::move(buffer));
+  } else {
+    l.charge += batch.bytes.size();
+  }
+  l.segments.emplace_back(header, records, l.record_count);
+  l.record_count += static_cast<std::uint32_t>(header.record_count);
+  return {};
+}
+
+// Above half the budget a lease that owns less than a quarter of the response gets a slab of its own, so that a stalled one pins no
+// more than its own bytes.
+KAWAIT_DECL void partition_stream::copy_out(lease& l, const hand_out_context& context) {
+  if (l.charge >= l.buffers.back()->capacity() / 4) return;
+  wire::slab_ref own = context.pool.acquire(l.charge);
+  std::byte* to = own->data();
+  for (lease_segment& segment : l.segments) {
+    if (segment.header.codec() != wire::codec::none) continue;
+    std::memcpy(to, segment.records.data(), segment.records.size());
+    segment.records = std::span<const std::byte>(to, segment.records.size());
+    to += segment.records.size();
+  }
+  l.buffers.back() = std::move(own);
+}
+
+KAWAIT_DECL void partition_stream::drop_queue() {
+  queue_.clear();
+  queued_bytes_ = 0;
+}
+
+KAWAIT_DECL void partition_stream::seek(const offset_and_epoch& to) {
+  drop_queue();
+  read_position_ = to.offset;
+  tracker_.restart(to);
+  if (std::holds_alternative<unstarted>(state_)) {
+    state_ = unstarted{to};
+    return;
+  }
+  state_ = flowing{to};
+  host_.on_seek(*this);
+}
+
+KAWAIT_DECL void partition_stream::locate_again() {
+  drop_queue();
+  state_ = locating{};
+}
+
+KAWAIT_DECL void partition_stream::on_located(const offset_and_epoch& where) {
+  if (!std::holds_alternative<locating>(state_) || is_ended()) return;  // sought or revoked meanwhile
+  state_ = flowing{where};
+  read_position_ = where.offset;
+  tracker_.restart(where);
+  host_.on_demand(*this);
+}
+
+KAWAIT_DECL void partition_stream::on_locate_failed(failure why) {
+  if (std::holds_alternative<locating>(state_) && !is_ended()) stop(std::move(why));
+}
+
+KAWAIT_DECL void partition_stream::fail(failure why) {
+  if (!is_ended()) stop(std::move(why));
+}
+
+KAWAIT_DECL std::optional<offset_and_epoch> partition_stream::fetch_position() const noexcept {
+  const auto* const f = std::get_if<flowing>(&state_);
+  if (!f || is_ended()) return std::nullopt;
+  return f->fetch_position;
+}
+
+KAWAIT_DECL bool partition_stream::wants_fetch() noexcept {
+  if (held_bytes() >= quota_) {
+    full_ = true;
+  } else if (held_bytes() < quota_ / 2) {
+    full_ = false;
+  }
+  return !full_ && !paused_ && fetch_position().has_value();
+}
+
+KAWAIT_DECL void partition_stream::on_fetched(chunk data, const wire::records_summary& summary) {
+  if (summary.next_offset >= 0) {
+    std::get<flowing>(state_).fetch_position = offset_and_epoch(summary.next_offset, summary.leader_epoch);
+  }
+  data.next_offset = std::get<flowing>(state_).fetch_position.offset;
+  queued_bytes_ += data.bytes.size();
+  const bool was_empty = queue_.empty();
+  queue_.push_back(std::move(data));
+  if (was_empty) wake_readers();
+}
+
+KAWAIT_DECL void partition_stream::pause() {
+  if (std::exchange(paused_, true)) return;
+  host_.on_demand(*this);
+}
+
+KAWAIT_DECL void partition_stream::resume() {
+  if (!std::exchange(paused_, false)) return;
+  host_.on_demand(*this);
+  if (is_readable()) wake_readers();
+}
+
+KAWAIT_DECL void partition_stream::end(end_reason why, failure error) {
+  if (is_ended()) return;
+  info_->ended.store(why, std::memory_order_release);
+  end_error_ = std::move(error);
+  drop_queue();
+  gate_.close();
+  wake_readers();
+  ended_condition_.notify_all();
+}
+
+KAWAIT_DECL void partition_stream::on_marked(lease& l) {
+  tracker_.done(l.ticket, l.low_water_mark());
+  host_.on_done(*this);
+}
+
+KAWAIT_DECL void partition_stream::on_released(lease& l) {
+  tracker_.done(l.ticket, l.low_water_mark());
+  tracker_.released(l.ticket);
+  const bool was_blocked = leased_bytes_ >= quota_;
+  leased_bytes_ -= l.charge;
+  host_.on_done(*this);
+  if (full_ && held_bytes() < quota_ / 2) host_.on_demand(*this);
+  if (was_blocked && is_readable()) wake_readers();
+  if (tracker_.abandoned()) wake_readers();
+  gate_.leave();
+}
+
+}  // namespace kawait::runtime

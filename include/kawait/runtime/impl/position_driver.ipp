@@ -1,0 +1,106 @@
+#pragma once
+
+#include <kawait/runtime/position_driver.hpp>
+
+namespace kawait::runtime {
+
+namespace detail {
+
+inline machine::position_finder::options finder_options_of(const options& o) {
+  return machine::position_finder::options(o.auto_offset_reset, static_cast<std::int8_t>(o.isolation), o.request_timeout,
+                                           machine::backoff_options(o.retry_backoff, o.retry_backoff_max));
+}
+
+}  // namespace detail
+
+KAWAIT_DECL position_driver::position_driver(asio::any_io_executor executor, task_group& tasks, net::broker_pool& brokers,
+                                             metadata_driver& metadata, coordinator_driver& coordinator, position_host& host,
+                                             const options& o)
+    : tasks_(tasks),
+      environment_(net::environment::of(executor)),
+      brokers_(brokers),
+      metadata_(metadata),
+      coordinator_(coordinator),
+      host_(host),
+      options_(o),
+      finder_(detail::finder_options_of(o)),
+      changed_(executor) {}
+
+KAWAIT_DECL void position_driver::stop() {
+  stopped_ = true;
+  changed_.notify_all();
+}
+
+KAWAIT_DECL asio::awaitable<void> position_driver::run() {
+  using finder = machine::position_finder;
+  while (!stopped_) {
+    auto effect = finder_.poll(environment_.now(), metadata_.cluster());
+    if (const auto* const pause = std::get_if<machine::idle>(&effect)) {
+      co_await changed_.wait_until(pause->until);
+    } else if (auto* const committed = std::get_if<finder::fetch_committed>(&effect)) {
+      tasks_.spawn(fetch_committed(std::move(*committed)));
+    } else if (auto* const offsets = std::get_if<finder::list_offsets>(&effect)) {
+      tasks_.spawn(list_offsets(std::move(*offsets)));
+    } else if (const auto* const found = std::get_if<finder::found>(&effect)) {
+      host_.on_position_found(*found);
+    } else if (const auto* const missing = std::get_if<finder::not_found>(&effect)) {
+      host_.on_position_not_found(*missing);
+    } else if (std::get_if<finder::refresh_metadata>(&effect)) {
+      metadata_.request_refresh();
+    } else {
+      coordinator_.forget();
+    }
+  }
+}
+
+KAWAIT_DECL asio::awaitable<void> position_driver::fetch_committed(machine::position_finder::fetch_committed what) {
+  auto connection = co_await coordinator_.async_get(environment_.now() + options_.request_timeout);
+  if (stopped_) co_return;
+  failure why;
+  if (connection) {
+    std::optional<std::string_view> member_id;
+    std::int32_t epoch = -1;
+    if (member_) {
+      member_id = member_->member_id();
+      epoch = member_->member_epoch();
+    }
+    const auto request = what.request(*options_.group_id, member_id, epoch);
+    auto answer = co_await (*connection)->async_request(request);
+    if (stopped_) co_return;
+    if (answer) {
+      finder_.on_offset_fetch(answer->message, environment_.now(), environment_.random());
+      wake();
+      co_return;
+    }
+    why = std::move(answer).error();
+    coordinator_.on_disconnected();
+  } else {
+    why = std::move(connection).error();
+  }
+  finder_.on_offset_fetch_failed(why, environment_.now(), environment_.random());
+  wake();
+}
+
+KAWAIT_DECL asio::awaitable<void> position_driver::list_offsets(machine::position_finder::list_offsets what) {
+  auto connection = co_await brokers_.async_get(what.node, net::channel::control);
+  if (stopped_) co_return;
+  failure why;
+  if (connection) {
+    const auto request = what.request();
+    auto answer = co_await (*connection)->async_request(request);
+    if (stopped_) co_return;
+    if (answer) {
+      finder_.on_list_offsets(what.node, answer->message, environment_.now(), environment_.random());
+      wake();
+      co_return;
+    }
+    why = std::move(answer).error();
+  } else {
+    why = std::move(connection).error();
+  }
+  finder_.on_list_offsets_failed(what.node, why, environment_.now(), environment_.random());
+  metadata_.request_refresh();
+  wake();
+}
+
+}  // namespace kawait::runtime

@@ -1,0 +1,177 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+
+#include <kawait/core/result.hpp>
+#include <kawait/core/types.hpp>
+#include <kawait/machine/leased.hpp>
+#include <kawait/machine/offset_tracker.hpp>
+#include <kawait/net/timer.hpp>
+#include <kawait/runtime/buffer_pool.hpp>
+#include <kawait/runtime/gate.hpp>
+#include <kawait/runtime/lease.hpp>
+#include <kawait/wire/compression.hpp>
+#include <kawait/wire/record_batch.hpp>
+
+namespace kawait::runtime {
+
+/// Part of a response: the records of one partition, and the slab that holds them.
+struct chunk {
+  wire::slab_ref buffer;
+  std::span<const std::byte> bytes;   ///< Whole record batches that are not handed out yet.
+  std::int64_t next_offset = 0;       ///< The position behind them.
+  wire::aborted_transactions aborted;
+  failure error;                      ///< What stands behind the whole batches instead of more of them.
+};
+
+class partition_stream;
+
+/// Hears what a stream's readers do. Implemented by the engine; all calls on the consumer's executor.
+class stream_host {
+ public:
+  virtual void on_first_read(partition_stream&) = 0;  ///< Offsets are fetched and fetching begins.
+  virtual void on_seek(partition_stream&) = 0;        ///< The position was set by the user, or is to be looked up anew.
+  virtual void on_demand(partition_stream&) = 0;      ///< Paused, resumed, or room in its share of the buffer.
+  virtual void on_readable(partition_stream&) = 0;    ///< Data, an error, or the end: a reader may go on.
+  virtual void on_done(partition_stream&) = 0;        ///< There may be more to commit.
+
+ protected:
+  ~stream_host() = default;
+};
+
+/// What a hand-out needs beside the stream.
+struct hand_out_context {
+  buffer_pool& pool;
+  wire::decompressor& codecs;
+  std::shared_ptr<release_queue> releases;
+  std::size_t decompression_limit;
+  bool check_crcs;
+  bool read_committed;
+  bool done_is_required;  ///< Automatic mode: a batch released without done() ends its stream.
+};
+
+/// One lease generation of one partition: from its assignment until the last batch of it is released. Holds what was fetched and not
+/// yet read, the two positions (of fetching, and of hand-out), and the offsets that are done.
+class partition_stream : public std::enable_shared_from_this<partition_stream> {
+ public:
+  KAWAIT_DECL partition_stream(asio::any_io_executor executor, stream_host& host, const machine::leased& id, std::string topic);
+
+  const machine::leased& id() const noexcept { return id_; }
+  const std::string& topic() const noexcept { return info_->topic; }
+  const std::shared_ptr<partition_info>& info() const noexcept { return info_; }
+  topic_partition name() const { return topic_partition(info_->topic, id_.partition.partition); }
+
+  // ---- For readers.
+
+  /// The next batch if one can be had at once; nullptr if not. A failure ends or stops the stream; see is_ended().
+  KAWAIT_DECL result<std::unique_ptr<lease>> take(const hand_out_context& context);
+  /// Whether a reader that waits would go on now.
+  KAWAIT_DECL bool is_readable() const noexcept;
+  /// The first read: fetching begins. Idempotent.
+  KAWAIT_DECL void start();
+  net::condition& readable() noexcept { return readable_; }
+  /// A reader in async_next; while there is one, the handler is not cancelled when the partition is lost: its stream merely ends.
+  std::size_t waiting = 0;
+  bool is_announced = false;  ///< The user knows of it.
+  bool is_listed = false;     ///< In the engine's list of streams that have something to read.
+
+  // ---- Position.
+
+  /// Where the next batch handed out starts.
+  std::optional<std::int64_t> position() const noexcept { return read_position_; }
+  KAWAIT_DECL void seek(const offset_and_epoch& to);
+  /// Forgets the position: it is being looked up anew (out of range).
+  KAWAIT_DECL void locate_again();
+  /// The position was found; ignored unless it is still looked for.
+  KAWAIT_DECL void on_located(const offset_and_epoch& where);
+  KAWAIT_DECL void on_locate_failed(failure why);
+  /// Readers get the failure until a seek: what is at the position cannot be read.
+  KAWAIT_DECL void fail(failure why);
+  std::int64_t high_watermark = -1;
+  std::int64_t last_stable_offset = -1;
+
+  // ---- Fetching.
+
+  /// Where the next fetch reads; nothing while it is unknown, after the end, or after a failure.
+  KAWAIT_DECL std::optional<offset_and_epoch> fetch_position() const noexcept;
+  /// Whether it should be fetched: it has a position, is not paused and has room. Sticky between full and half full, so that a
+  /// partition is not forgotten from and added to its session with every batch.
+  KAWAIT_DECL bool wants_fetch() noexcept;
+  KAWAIT_DECL void on_fetched(chunk data, const wire::records_summary& summary);
+  std::size_t held_bytes() const noexcept { return queued_bytes_ + leased_bytes_; }
+  void set_quota(std::size_t bytes) noexcept { quota_ = bytes; }
+  std::size_t quota() const noexcept { return quota_; }
+  bool has_data() const noexcept { return !queue_.empty(); }
+
+  KAWAIT_DECL void pause();
+  KAWAIT_DECL void resume();
+  bool is_paused() const noexcept { return paused_; }
+
+  // ---- Ends.
+
+  /// Ends the stream: what is queued is dropped, readers learn why. The gate closes; leases live on.
+  KAWAIT_DECL void end(end_reason why, failure error = {});
+  /// Nothing of it can be committed any more.
+  void make_stale() noexcept { info_->stale.store(true, std::memory_order_release); }
+  bool is_ended() const noexcept { return why_ended() != end_reason::none; }
+  end_reason why_ended() const noexcept { return info_->ended.load(std::memory_order_relaxed); }
+  gate& work() noexcept { return gate_; }
+  net::condition& ended() noexcept { return ended_condition_; }
+
+  // ---- Done and released, from the release queue.
+  KAWAIT_DECL void on_marked(lease& l);
+  KAWAIT_DECL void on_released(lease& l);
+  machine::offset_tracker& tracker() noexcept { return tracker_; }
+
+ private:
+  struct unstarted {
+    std::optional<offset_and_epoch> wanted;  // by a seek before the first read
+  };
+  struct locating {};
+  struct flowing {
+    offset_and_epoch fetch_position;
+  };
+  struct stopped {
+    failure why;  // until a seek
+  };
+
+  KAWAIT_DECL failure fill(lease& l, chunk& from, const hand_out_context& context);
+  KAWAIT_DECL failure add_batch(lease& l, chunk& from, const wire::batch_view& batch, const hand_out_context& context,
+                                std::size_t& inflated);
+  KAWAIT_DECL void copy_out(lease& l, const hand_out_context& context);
+  KAWAIT_DECL void hand_out(lease& l);
+  KAWAIT_DECL void drop_queue();
+  KAWAIT_DECL void wake_readers();
+  KAWAIT_DECL void stop(failure why);
+
+  machine::leased id_;
+  stream_host& host_;
+  std::shared_ptr<partition_info> info_;
+  std::variant<unstarted, locating, flowing, stopped> state_;
+  failure end_error_;
+  std::optional<std::int64_t> read_position_;
+  std::deque<chunk> queue_;
+  std::size_t queued_bytes_ = 0;
+  std::size_t leased_bytes_ = 0;
+  std::size_t quota_ = 0;
+  bool full_ = false;
+  bool paused_ = false;
+  machine::offset_tracker tracker_;
+  gate gate_;
+  net::condition readable_;
+  net::condition ended_condition_;
+};
+
+}  // namespace kawait::runtime
+
+#if defined(KAWAIT_HEADER_ONLY)
+#include <kawait/runtime/impl/partition_stream.ipp>
+#endif
