@@ -42,6 +42,8 @@ class config {
   KAWAIT_DECL config& client_rack(std::string_view rack);
   /// group.id. Required by subscribe() and by commits.
   KAWAIT_DECL config& group_id(std::string_view id);
+  /// group.instance.id: a static member (KIP-345), whose partitions wait for its return while the session lasts. Default none.
+  KAWAIT_DECL config& group_instance_id(std::string_view id);
   /// group.remote.assignor: "uniform", "range" or another that the broker has. Default: the broker decides.
   KAWAIT_DECL config& remote_assignor(std::string_view name);
   /// How long the group waits for revoked partitions (KIP-848). Default max.poll.interval.ms, as in Java.

@@ -1,6 +1,6 @@
 #pragma once
 
-/// The library compiled once: define KAWAIT_SEPARATE_COMPILATION in every translation unit and include this in exactly one.
+/// The library compiled once: define KAWAIT_SEPARATE_COMPILATION everywhere and include this in exactly one translation unit.
 /// Written by tests/layering/check.py --write-src.
 
 #include <kawait/detail/config.hpp>
@@ -12,3 +12,53 @@
 #include <kawait/core/impl/error.ipp>
 #include <kawait/core/impl/kafka_error.ipp>
 #include <kawait/core/impl/types.ipp>
+#include <kawait/wire/impl/compression.ipp>
+#include <kawait/wire/impl/compression_codecs.ipp>
+#include <kawait/wire/impl/crc32c.ipp>
+#include <kawait/wire/impl/record.ipp>
+#include <kawait/wire/impl/record_batch.ipp>
+#include <kawait/protocol/impl/codec.ipp>
+#include <kawait/protocol/impl/decoder.ipp>
+#include <kawait/protocol/impl/encoder.ipp>
+#include <kawait/protocol/impl/header.ipp>
+#include <kawait/protocol/impl/versions.ipp>
+#include <kawait/machine/impl/backoff.ipp>
+#include <kawait/machine/impl/cluster.ipp>
+#include <kawait/machine/impl/commit.ipp>
+#include <kawait/machine/impl/coordinator.ipp>
+#include <kawait/machine/impl/fetch_session.ipp>
+#include <kawait/machine/impl/heartbeat.ipp>
+#include <kawait/machine/impl/membership.ipp>
+#include <kawait/machine/impl/membership_answers.ipp>
+#include <kawait/machine/impl/membership_poll.ipp>
+#include <kawait/machine/impl/offset_tracker.ipp>
+#include <kawait/machine/impl/position_finder.ipp>
+#include <kawait/net/impl/broker_pool.ipp>
+#include <kawait/net/impl/connection.ipp>
+#include <kawait/net/impl/connection_read.ipp>
+#include <kawait/net/impl/environment.ipp>
+#include <kawait/net/impl/handshake.ipp>
+#include <kawait/net/impl/network.ipp>
+#include <kawait/net/impl/tcp.ipp>
+#include <kawait/net/impl/timer.ipp>
+#include <kawait/runtime/impl/buffer_pool.ipp>
+#include <kawait/runtime/impl/commit_driver.ipp>
+#include <kawait/runtime/impl/coordinator_driver.ipp>
+#include <kawait/runtime/impl/engine.ipp>
+#include <kawait/runtime/impl/engine_hosts.ipp>
+#include <kawait/runtime/impl/engine_reading.ipp>
+#include <kawait/runtime/impl/engine_streams.ipp>
+#include <kawait/runtime/impl/fetch_scheduler.ipp>
+#include <kawait/runtime/impl/fetcher.ipp>
+#include <kawait/runtime/impl/group_driver.ipp>
+#include <kawait/runtime/impl/lease.ipp>
+#include <kawait/runtime/impl/metadata_driver.ipp>
+#include <kawait/runtime/impl/partition_stream.ipp>
+#include <kawait/runtime/impl/position_driver.ipp>
+#include <kawait/impl/batch.ipp>
+#include <kawait/impl/config.ipp>
+#include <kawait/impl/consumer.ipp>
+#include <kawait/impl/for_each.ipp>
+#include <kawait/impl/partition.ipp>
+#include <kawait/testing/impl/memory_network.ipp>
+#include <kawait/testing/impl/world.ipp>

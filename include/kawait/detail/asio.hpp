@@ -48,8 +48,8 @@ using asio::as_tuple;
 using asio::experimental::as_tuple;
 #endif
 
-/// The token of every wait inside the library: a coroutine gets the error as a value. An object, because g++ 12 destroys temporaries
-/// of a full expression with co_await twice.
+/// The token of every wait inside the library: a coroutine gets the error as a value. An object, because g++ 12 destroys
+/// temporaries of a full expression with co_await twice.
 inline const auto use_tuple = as_tuple(asio::use_awaitable);
 
 inline asio::execution_context& context_of(const asio::any_io_executor& executor) {
@@ -167,10 +167,11 @@ struct operation_initiation {
   }
 };
 
-/// Runs the coroutine `f()` on `executor` as an asynchronous operation with any completion token, of signature void(std::error_code)
-/// or void(std::error_code, T). `f` returns an awaitable of result<T>, or for void of void, std::error_code or failure; it is kept
-/// until its coroutine has ended. The handler runs on its associated executor; its cancellation slot cancels the coroutine (terminal,
-/// partial and total alike). A std::system_error that escapes becomes its code; `words`, if given, receives a failure's words.
+/// Runs the coroutine `f()` on `executor` as an asynchronous operation with any completion token, of signature
+/// void(std::error_code) or void(std::error_code, T). `f` returns an awaitable of result<T>, or for void of void, std::error_code
+/// or failure; it is kept until its coroutine has ended. The handler runs on its associated executor; its cancellation slot
+/// cancels the coroutine (terminal, partial and total alike). A std::system_error that escapes becomes its code; `words`, if
+/// given, receives a failure's words.
 template <class T, class F, class Token>
 auto initiate(asio::any_io_executor executor, F f, Token&& token, diagnostics* words = nullptr) {
   using signature = typename operation_signature<T>::type;

@@ -93,6 +93,7 @@ KAWAIT_DECL const std::vector<config::property>& config::properties() {
       {"client.id", [](config& c, sv, sv v) { c.client_id(v); }},
       {"client.rack", [](config& c, sv, sv v) { c.client_rack(v); }},
       {"group.id", [](config& c, sv, sv v) { c.group_id(v); }},
+      {"group.instance.id", [](config& c, sv, sv v) { c.group_instance_id(v); }},
       {"group.protocol",
        [](config&, sv n, sv v) {
          if (v == "classic") detail::refuse_setting(n, v, "the classic protocol is not supported yet; use consumer");
@@ -195,6 +196,11 @@ KAWAIT_DECL config& config::client_rack(std::string_view rack) {
 
 KAWAIT_DECL config& config::group_id(std::string_view id) {
   values_.group_id = detail::checked_text("group.id", id);
+  return *this;
+}
+
+KAWAIT_DECL config& config::group_instance_id(std::string_view id) {
+  values_.group_instance_id = detail::checked_text("group.instance.id", id);
   return *this;
 }
 

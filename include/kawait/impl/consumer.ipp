@@ -107,7 +107,8 @@ KAWAIT_DECL asio::awaitable<result<offset_map>> consumer::committed(engine_ptr e
   if (!offsets) co_return result<offset_map>(std::move(offsets).error());
   offset_map map;
   for (const auto& [name, offset] : *offsets) map[name] = offset.offset;
-  co_return result<offset_map>(std::move(map));
+  result<offset_map> all(std::move(map));
+  co_return all;
 }
 
 // ---- Without a token.

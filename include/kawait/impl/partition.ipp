@@ -102,7 +102,6 @@ KAWAIT_DECL std::optional<batch> partition::try_next() const {
   const auto s = stream_.lock();
   if (!e || !s) return std::nullopt;
   auto taken = e->try_next(*s);
-  if (!taken && s->is_ended() && !taken.error()) return std::nullopt;
   auto l = detail::value_or_throw(std::move(taken));
   if (!l) return std::nullopt;
   return std::make_optional<batch>(std::move(l));

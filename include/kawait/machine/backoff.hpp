@@ -16,7 +16,8 @@ struct backoff_options {
   backoff_options(milliseconds f, milliseconds m) : first(f), max(m) {}
 };
 
-/// Pauses that double from `first` to `max`, each up to 20 % shorter or longer so that a thousand clients do not come back in step.
+/// Pauses that double from `first` to `max`, each up to 20 % shorter or longer so that a thousand clients do not come back in
+/// step.
 class backoff {
  public:
   explicit backoff(const backoff_options& options) : options_(options) {}

@@ -23,10 +23,12 @@
 
 namespace kawait::machine {
 
-/// What is known of the cluster: brokers, the wanted topics' names and ids, and who leads their partitions; and when to ask again.
+/// What is known of the cluster: brokers, the wanted topics' names and ids, and who leads their partitions; and when to ask
+/// again.
 ///
-/// A refresh of everything wanted is due at the start, after request_refresh(), and by age. While a wanted topic, or a leader of its
-/// partitions, is unknown, only that is asked for again. Both are backed off when they repeat; what is newly wanted is asked for at once.
+/// A refresh of everything wanted is due at the start, after request_refresh(), and by age. While a wanted topic, or a leader
+/// of its partitions, is unknown, only that is asked for again. Both are backed off when they repeat; what is newly wanted is
+/// asked for at once.
 class cluster {
  public:
   struct options {

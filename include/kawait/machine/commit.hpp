@@ -57,11 +57,13 @@ struct commit_outcome {
   failure result;
 
   commit_outcome() = default;
-  commit_outcome(const commit_item& item, failure r) : lease(item.lease), topic(item.topic), offset(item.offset), result(std::move(r)) {}
+  commit_outcome(const commit_item& item, failure r)
+      : lease(item.lease), topic(item.topic), offset(item.offset), result(std::move(r)) {}
 };
 
-/// One OffsetCommit for the coordinator, on the connection of the heartbeats. Tell membership::on_commit_sent(leases()) when it leaves
-/// and on_commit_answered(leases()) when it was answered or its connection closed, whatever has become of the round meanwhile.
+/// One OffsetCommit for the coordinator, on the connection of the heartbeats. Tell membership::on_commit_sent(leases()) when it
+/// leaves and on_commit_answered(leases()) when it was answered or its connection closed, whatever has become of the round
+/// meanwhile.
 struct send_commit {
   std::string group_id;
   std::string member_id;
@@ -82,15 +84,15 @@ struct finished {
   explicit finished(std::vector<commit_outcome> o) : outcomes(std::move(o)) {}
 };
 
-/// One call of commit: sends, splits and repeats OffsetCommit until each item is committed, refused, no longer ours, or the deadline has
-/// passed. One request is under way at a time. The rounds of a partition must follow one another, or an older offset repeated late would
-/// overwrite a newer one.
+/// One call of commit: sends, splits and repeats OffsetCommit until each item is committed, refused, no longer ours, or the
+/// deadline has passed. One request is under way at a time. The rounds of a partition must follow one another, or an older offset
+/// repeated late would overwrite a newer one.
 class commit_round {
  public:
   using effect = std::variant<idle, send_commit, find_coordinator, finished>;
 
-  KAWAIT_DECL commit_round(std::string group_id, std::vector<commit_item> items, const commit_rules& rules, const backoff_options& retry,
-                           time_point deadline);
+  KAWAIT_DECL commit_round(std::string group_id, std::vector<commit_item> items, const commit_rules& rules,
+                           const backoff_options& retry, time_point deadline);
 
   /// Of a member. Poll again also after every answer to a heartbeat: a stale stamp waits for it.
   KAWAIT_DECL effect poll(time_point now, const membership& member);
@@ -99,7 +101,8 @@ class commit_round {
 
   /// The answer to the send_commit under way.
   KAWAIT_DECL void on_response(const protocol::offset_commit_response& response, time_point now, std::uint64_t random);
-  /// It was not answered and never will be, or could not be sent. It may have been served: committing the same again does no harm.
+  /// It was not answered and never will be, or could not be sent. It may have been served: committing the same again does no
+  /// harm.
   KAWAIT_DECL void on_disconnected(time_point now, std::uint64_t random);
 
   /// Another node coordinates the group now.

@@ -36,8 +36,8 @@ class coordinator {
   coordinator(std::string group_id, const backoff_options& retry)
       : group_id_(std::move(group_id)), retry_(retry), pause_(retry), state_(searching{time_point::min()}) {}
 
-  /// The broker says it is not the coordinator, or is not there. The first time it is looked up again at once; where look-ups keep
-  /// naming the same stale node, with growing pauses. Also leaves `failed`.
+  /// The broker says it is not the coordinator, or is not there. The first time it is looked up again at once; where look-ups
+  /// keep naming the same stale node, with growing pauses. Also leaves `failed`.
   KAWAIT_DECL void forget();
 
   /// The look-up was not answered, or the coordinator cannot be reached.

@@ -18,8 +18,8 @@ namespace kawait::machine {
 
 /// An incremental fetch session (KIP-227) with one broker: what is wanted of which partition, and what the broker was told of it.
 ///
-/// One request is in flight at a time. The broker keeps the offset that was sent last, and answers with the same bytes again until it is
-/// told another: after an answer with records, set() the next offset, or remove() the partition, before next().
+/// One request is in flight at a time. The broker keeps the offset that was sent last, and answers with the same bytes again
+/// until it is told another: after an answer with records, set() the next offset, or remove() the partition, before next().
 class fetch_session {
  public:
   struct position {
@@ -82,8 +82,8 @@ class fetch_session {
   /// broker may still keep of the old session.
   KAWAIT_DECL void on_disconnected();
 
-  /// The offset for which the broker answers: the one it was sent last. Nothing if the partition was not asked for, or was removed
-  /// since. An answer counts if this is still the position.
+  /// The offset for which the broker answers: the one it was sent last. Nothing if the partition was not asked for, or was
+  /// removed since. An answer counts if this is still the position.
   KAWAIT_DECL std::optional<std::int64_t> asked_offset(const topic_id_partition& partition) const;
 
   /// The request that closes the session, if the broker has one; its answer is of no interest.

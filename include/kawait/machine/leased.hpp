@@ -6,8 +6,8 @@
 
 namespace kawait::machine {
 
-/// One ownership of a partition. An answer that was asked for in an earlier ownership, or before a seek, carries an older generation
-/// and is ignored; neither the member epoch nor the topic id can tell the two apart.
+/// One ownership of a partition. An answer that was asked for in an earlier ownership, or before a seek, carries an older
+/// generation and is ignored; neither the member epoch nor the topic id can tell the two apart.
 struct leased {
   topic_id_partition partition;
   std::uint64_t generation = 0;

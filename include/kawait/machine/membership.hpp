@@ -46,11 +46,12 @@ struct member_options {
 
 /// One member of a group of the consumer protocol (KIP-848): decides which heartbeat is sent when, and which partitions are ours.
 ///
-/// Inputs change its state; poll() says what is to be done, one effect at a time, until it says `idle`. Effects are performed in the order
-/// in which they come. Two promises hold whatever the broker says:
-/// - a heartbeat that gives a partition up leaves only after its work has drained or its deadline has passed, and never while a commit
-///   that names it is unanswered;
-/// - every assignment of a partition has a generation of its own, so nothing that belongs to an earlier ownership can pass for this one's.
+/// Inputs change its state; poll() says what is to be done, one effect at a time, until it says `idle`. Effects are performed in
+/// the order in which they come. Two promises hold whatever the broker says:
+/// - a heartbeat that gives a partition up leaves only after its work has drained or its deadline has passed, and never while a
+///   commit   that names it is unanswered;
+/// - every assignment of a partition has a generation of its own, so nothing that belongs to an earlier ownership can pass for
+///   this one's.
 class membership {
  public:
   using effect = membership_effect;
@@ -60,7 +61,8 @@ class membership {
   /// Joins, or changes the subscription of a member at once. While leaving, it joins again afterwards.
   KAWAIT_DECL void subscribe(std::vector<std::string> names, std::optional<std::string> regex);
 
-  /// Drains, leaves, and ends with the effect `left`. What is being lost is not drained, and a member the broker cannot know says nothing.
+  /// Drains, leaves, and ends with the effect `left`. What is being lost is not drained, and a member the broker cannot know says
+  /// nothing.
   KAWAIT_DECL void leave(leave_kind kind);
 
   /// max.poll.interval.ms passed without a sign of life from the application: leaves, then loses all; joins again once it moved.
@@ -68,7 +70,8 @@ class membership {
   KAWAIT_DECL void on_application_moved();
 
   /// The answer to send_heartbeat.
-  KAWAIT_DECL void on_heartbeat(const protocol::consumer_group_heartbeat_response& response, time_point now, std::uint64_t random);
+  KAWAIT_DECL void on_heartbeat(const protocol::consumer_group_heartbeat_response& response, time_point now,
+                                std::uint64_t random);
 
   /// A heartbeat was not answered and never will be, or could not be sent. Without a heartbeat under way it means nothing.
   KAWAIT_DECL void on_disconnected(time_point now, std::uint64_t random);
@@ -113,7 +116,9 @@ class membership {
     milliseconds pause;
   };
   struct stable {};
-  struct reconciling {};  // leases are draining, or an acknowledgement is due
+  struct reconciling {
+    bool acknowledge;  // after the drain, if any; otherwise there is only something to assign
+  };
   struct leaving {
     std::optional<std::int32_t> epoch;  // what the leaving heartbeat says; nothing: none is sent
     bool rejoin = false;
@@ -219,7 +224,8 @@ class membership {
 
   member_options options_;
   backoff backoff_;
-  std::variant<unsubscribed, joining, awaiting, stable, reconciling, leaving, departing, resigning, stalling, stalled, fatal> state_;
+  std::variant<unsubscribed, joining, awaiting, stable, reconciling, leaving, departing, resigning, stalling, stalled, fatal>
+      state_;
   std::deque<effect> outbox_;  // effects that only wait for their turn
 
   std::vector<std::string> names_;

@@ -28,16 +28,17 @@ struct revoke_partitions {
   revoke_partitions(std::vector<leased> p, time_point d) : partitions(std::move(p)), deadline(d) {}
 };
 
-/// The deadline passed before these were drained: their leases are stale, their handlers are cancelled, no commit names them any more.
-/// The broker is told that they are given up whatever their handlers do.
+/// The deadline passed before these were drained: their leases are stale, their handlers are cancelled, no commit names them any
+/// more. The broker is told that they are given up whatever their handlers do.
 struct abandon_partitions {
   std::vector<leased> partitions;
 
   explicit abandon_partitions(std::vector<leased> p) : partitions(std::move(p)) {}
 };
 
-/// A commit that names a partition to be given up is still unanswered. Close the coordinator's connection, so that the commit cannot be
-/// served after the partition has its next owner, then tell on_commit_answered (and on_disconnected, if a heartbeat was under way).
+/// A commit that names a partition to be given up is still unanswered. Close the coordinator's connection, so that the commit
+/// cannot be served after the partition has its next owner, then tell on_commit_answered (and on_disconnected, if a heartbeat was
+/// under way).
 struct cut_coordinator {};
 
 /// These are ours now; only what was added. A partition whose earlier lease is still being worked on starts when that has ended.
@@ -66,7 +67,8 @@ struct report {
 /// What leave() asked for is over.
 struct left {};
 
-using membership_effect = std::variant<idle, send_heartbeat, find_coordinator, resolve_topics, revoke_partitions, abandon_partitions,
-                                       cut_coordinator, assign_partitions, lose_partitions, report, failed, left>;
+using membership_effect =
+    std::variant<idle, send_heartbeat, find_coordinator, resolve_topics, revoke_partitions, abandon_partitions, cut_coordinator,
+                 assign_partitions, lose_partitions, report, failed, left>;
 
 }  // namespace kawait::machine

@@ -11,8 +11,8 @@
 
 namespace kawait::machine {
 
-/// What of one partition is done and may be committed. Batches are handed out in the order of their offsets and done in any order; what
-/// is committed is the low-water mark: the offset below which everything handed out is done.
+/// What of one partition is done and may be committed. Batches are handed out in the order of their offsets and done in any
+/// order; what is committed is the low-water mark: the offset below which everything handed out is done.
 ///
 /// Offsets between batches (control batches, aborted transactions, holes of compaction) were nobody's work and count as done.
 class offset_tracker {
@@ -25,7 +25,8 @@ class offset_tracker {
   /// Reading (re)starts at `position`: assigned, sought, reset. Older tickets and commits are ignored from now on.
   KAWAIT_DECL void restart(const offset_and_epoch& position);
 
-  /// A batch was handed out, of the offsets [begin, end), after all earlier ones. `leader_epoch` is that of its last record batch.
+  /// A batch was handed out, of the offsets [begin, end), after all earlier ones. `leader_epoch` is that of its last record
+  /// batch.
   KAWAIT_DECL ticket open(std::int64_t begin, std::int64_t end, std::int32_t leader_epoch);
 
   /// The position went past offsets in which there is nothing to hand out; they are done once all before them is.
@@ -34,11 +35,12 @@ class offset_tracker {
   /// Everything of the batch below `next_offset` is done. Going back is ignored.
   KAWAIT_DECL void done(ticket t, std::int64_t next_offset);
 
-  /// The handle is gone; called once for each ticket. If the batch is not wholly done, it is abandoned for good: the mark stays below it.
+  /// The handle is gone; called once for each ticket. If the batch is not wholly done, it is abandoned for good: the mark stays
+  /// below it.
   KAWAIT_DECL void released(ticket t);
 
-  /// What may be committed: the next offset to read and the leader epoch of the last batch done. Nothing if nothing was done since the
-  /// restart.
+  /// What may be committed: the next offset to read and the leader epoch of the last batch done. Nothing if nothing was done
+  /// since the restart.
   std::optional<offset_and_epoch> committable() const { return mark_; }
 
   /// committable(), if it is beyond what was committed and what is being committed.
@@ -75,8 +77,8 @@ class offset_tracker {
   KAWAIT_DECL void advance();
   KAWAIT_DECL std::optional<offset_and_epoch> remove_commit(commit_id id);
 
-  // Batches in the order of their offsets; the first has the ticket `front_`. What is wholly done is dropped from the front, and all that
-  // is behind an abandoned batch (no commit can reach it), so the list is never longer than what is in hand.
+  // Batches in the order of their offsets; the first has the ticket `front_`. What is wholly done is dropped from the front,
+  // and all that is behind an abandoned batch (no commit can reach it), so the list is never longer than what is in hand.
   std::deque<batch> batches_;
   ticket front_ = 1;
   ticket next_ = 1;

@@ -27,8 +27,8 @@ namespace kawait::machine {
 
 /// Finds where partitions start to be read: the committed offset, else what the reset policy says, or the offset of a time.
 ///
-/// Only a broker's plain "no offset is committed" lets the reset policy speak. Every error that may pass is asked again, for as long as
-/// the partition is not removed. One OffsetFetch, and one ListOffsets for each broker, are in flight at a time.
+/// Only a broker's plain "no offset is committed" lets the reset policy speak. Every error that may pass is asked again, for as
+/// long as the partition is not removed. One OffsetFetch, and one ListOffsets for each broker, are in flight at a time.
 class position_finder {
  public:
   /// auto.offset.reset
@@ -60,12 +60,13 @@ class position_finder {
     };
     std::vector<item> items;  ///< A topic's partitions are neighbours.
 
-    /// Without a group's member, as for a reader that only looks: a null member id and epoch -1. Refers to this effect and the arguments.
+    /// Without a group's member, as for a reader that only looks: a null member id and epoch -1. Refers to this effect and the
+    /// arguments.
     KAWAIT_DECL protocol::offset_fetch_request request(std::string_view group_id, std::optional<std::string_view> member_id,
                                                        std::int32_t member_epoch) const;
   };
 
-  /// Send ListOffsets to the broker. on_list_offsets or on_list_offsets_disconnected tells what came of it.
+  /// Send ListOffsets to the broker. on_list_offsets or on_list_offsets_failed tells what came of it.
   struct list_offsets {
     struct item {
       leased lease;
@@ -102,8 +103,8 @@ class position_finder {
 
   explicit position_finder(const options& o) : options_(o), group_pause_(o.backoff) {}
 
-  /// Asks for the committed offset, and where none is committed for the policy's. Each from_… replaces what the partition was asked
-  /// before, whatever its generation.
+  /// Asks for the committed offset, and where none is committed for the policy's. Each from_… replaces what the partition was
+  /// asked before, whatever its generation.
   KAWAIT_DECL void from_committed(const leased& lease);
   /// Asks for the policy's offset: no group, or the position is out of range. `policy` may differ from the configured one.
   KAWAIT_DECL void from_reset(const leased& lease, reset_policy policy);

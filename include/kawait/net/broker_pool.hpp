@@ -11,8 +11,8 @@
 
 namespace kawait::net {
 
-/// A broker serves one request of a connection at a time, and a fetch that waits for records would hold a heartbeat back: so there
-/// are two connections to a broker.
+/// A broker serves one request of a connection at a time, and a fetch that waits for records would hold a heartbeat back: so
+/// there are two connections to a broker.
 enum class channel : std::uint8_t {
   fetch,
   control  ///< Everything but Fetch; the group coordinator's is one.
@@ -42,19 +42,19 @@ class broker_pool {
   broker_pool& operator=(const broker_pool&) = delete;
   KAWAIT_DECL ~broker_pool();
 
-  /// The brokers of a Metadata response. One whose address has changed loses its connections; one that is missing keeps those it has,
-  /// until they end by themselves.
+  /// The brokers of a Metadata response. One whose address has changed loses its connections; one that is missing keeps those it
+  /// has, until they end by themselves.
   KAWAIT_DECL void set_brokers(const std::vector<broker>& brokers);
   /// One broker, as FindCoordinator or a fetch response's NodeEndpoints name it.
   KAWAIT_DECL void set_broker(const broker& b);
 
   /// The open connection, or null.
   KAWAIT_DECL std::shared_ptr<connection> find(std::int32_t node, channel c) const;
-  /// The open connection, or a new one: concurrent callers share one attempt. Attempts keep a bounded, jittered distance; a call waits
-  /// for it, makes one attempt and returns its failure. kafka_error::broker_not_available: no such broker is known.
+  /// The open connection, or a new one: concurrent callers share one attempt. Attempts keep a bounded, jittered distance; a call
+  /// waits for it, makes one attempt and returns its failure. kafka_error::broker_not_available: no such broker is known.
   KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> async_get(std::int32_t node, channel c);
-  /// Any broker: the least loaded open control connection, else a known broker, else the bootstrap list, every address of every name
-  /// in turn from a random start. errc::bootstrap_failed: none; the words list every address and why.
+  /// Any broker: the least loaded open control connection, else a known broker, else the bootstrap list, every address of every
+  /// name in turn from a random start. errc::bootstrap_failed: none; the words list every address and why.
   KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> async_any();
 
   /// Forgets the brokers, closes their connections and starts from the bootstrap list again (KIP-899, KIP-1102).

@@ -23,8 +23,8 @@ namespace kawait::net {
 
 struct connection_options {
   std::string client_id = "kawait";
-  std::string software_name = "kawait";            ///< Told to the broker; letters, digits, '-' and '.', a letter or digit at both ends.
-  std::string software_version = KAWAIT_VERSION;   ///< Likewise.
+  std::string software_name = "kawait";  ///< Told to the broker; letters, digits, '-' and '.', a letter or digit at both ends.
+  std::string software_version = KAWAIT_VERSION;  ///< Likewise.
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds setup_timeout{10'000};  ///< For connecting and the handshake of one address.
   std::size_t max_frame = 100 * 1024 * 1024;
@@ -80,15 +80,16 @@ struct answer {
 };
 
 /// One broker's connection: frames, pipelining by correlation id, time-outs, throttling. For one executor that never runs two
-/// handlers at once. It lives until it is closed, by either side; any failure closes it, and every request in flight fails with it.
+/// handlers at once. It lives until it is closed, by either side; any failure closes it, and every request in flight fails with
+/// it.
 class connection : public std::enable_shared_from_this<connection> {
   struct passkey {};
 
  public:
   static constexpr std::int16_t newest = std::numeric_limits<std::int16_t>::max();
 
-  /// Connects and shakes hands (ApiVersions) until `deadline` or for options.setup_timeout, whichever ends first. The failure's words
-  /// begin with the address. errc::not_kafka: what answers does not speak the protocol.
+  /// Connects and shakes hands (ApiVersions) until `deadline` or for options.setup_timeout, whichever ends first. The failure's
+  /// words begin with the address. errc::not_kafka: what answers does not speak the protocol.
   KAWAIT_DECL static asio::awaitable<result<std::shared_ptr<connection>>> open(asio::any_io_executor executor, address where,
                                                                                connection_options options, time_point deadline);
   /// The same for a name: tries its addresses in turn. The words list each address with its reason.
@@ -101,11 +102,11 @@ class connection : public std::enable_shared_from_this<connection> {
   connection& operator=(const connection&) = delete;
   KAWAIT_DECL ~connection();
 
-  /// Sends a request, in the highest version that both sides and `cap` know, and awaits its answer. It is encoded and queued before
-  /// this returns, so what it views need not live any longer; the time-out (from now, or from the end of a throttling) counts from
-  /// here too. The answer's bytes are taken from `body`, which must outlive the wait.
-  /// Fails with errc::unsupported_broker, request_timeout, connection_closed, malformed_response and what else closed the connection;
-  /// a broker's error codes are in the message and are not looked at. A cancelled requester's answer is read and dropped.
+  /// Sends a request, in the highest version that both sides and `cap` know, and awaits its answer. It is encoded and queued
+  /// before this returns, so what it views need not live any longer; the time-out (from now, or from the end of a throttling)
+  /// counts from here too. The answer's bytes are taken from `body`, which must outlive the wait. Fails with
+  /// errc::unsupported_broker, request_timeout, connection_closed, malformed_response and what else closed the connection; a
+  /// broker's error codes are in the message and are not looked at. A cancelled requester's answer is read and dropped.
   template <class Request>
   asio::awaitable<result<answer<Request>>> async_request(const Request& request, std::chrono::milliseconds timeout,
                                                          wire::slab_source& body, std::int16_t cap = newest) {
@@ -225,8 +226,8 @@ class connection : public std::enable_shared_from_this<connection> {
   time_point throttled_until_ = time_point::min();
   condition may_write_;
 
-  // Reads land here until a body's size is known, so that one read brings a whole small response; of a large one at most this much
-  // is copied.
+  // Reads land here until a body's size is known, so that one read brings a whole small response; of a large one at most this
+  // much is copied.
   std::array<std::byte, 4096> staging_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

@@ -10,8 +10,8 @@
 
 namespace kawait::net {
 
-/// Says to other threads whether the execution context still lives. A thread that got in may post to an executor of the context until
-/// it leaves; the context's shutdown waits for it, so it must not block in between.
+/// Says to other threads whether the execution context still lives. A thread that got in may post to an executor of the context
+/// until it leaves; the context's shutdown waits for it, so it must not block in between.
 class rundown {
  public:
   /// False once the context shuts down: then only memory may be freed.
@@ -68,8 +68,8 @@ class backend {
   virtual virtual_clock* clock() noexcept { return nullptr; }
 };
 
-/// Clock, randomness and network of everything that runs in an execution context: a service of it, found from any of its executors.
-/// By default the real ones.
+/// Clock, randomness and network of everything that runs in an execution context: a service of it, found from any of its
+/// executors. By default the real ones.
 class environment final : public asio::execution_context::service {
  public:
   using key_type = environment;
@@ -79,7 +79,8 @@ class environment final : public asio::execution_context::service {
   KAWAIT_DECL ~environment() override;
 
   KAWAIT_DECL static environment& of(asio::execution_context& context);
-  /// Throws kawait::error(errc::io_uring_unavailable) where Asio was built for io_uring and the kernel or the container forbids it.
+  /// Throws kawait::error(errc::io_uring_unavailable) where Asio was built for io_uring and the kernel or the container forbids
+  /// it.
   KAWAIT_DECL static environment& of(const asio::any_io_executor& executor);
 
   time_point now() { return backend_->now(); }

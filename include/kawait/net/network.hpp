@@ -61,7 +61,8 @@ class transport {
   virtual asio::awaitable<std::size_t> read_some(std::span<std::byte> room, std::error_code& ec) = 0;
   /// Writes all of it, or fails.
   virtual asio::awaitable<void> write(std::span<const std::byte> bytes, std::error_code& ec) = 0;
-  /// Writes what the stream takes without waiting, not while a write() runs. 0 is always a right answer; errors are left to write().
+  /// Writes what the stream takes without waiting, not while a write() runs. 0 is always a right answer; errors are left to
+  /// write().
   virtual std::size_t try_write(std::span<const std::byte> bytes) noexcept {
     (void)bytes;
     return 0;
@@ -79,7 +80,8 @@ class network {
  public:
   virtual ~network() = default;
 
-  /// Every address of a name; an IP literal is its own, without a resolver. Fails with errc::unresolved_host; the words name the host.
+  /// Every address of a name; an IP literal is its own, without a resolver. Fails with errc::unresolved_host; the words name the
+  /// host.
   virtual asio::awaitable<result<std::vector<address>>> resolve(host_port where, time_point deadline) = 0;
   /// Fails with the system's error, or std::errc::timed_out at the deadline; the words name the address.
   virtual asio::awaitable<result<std::unique_ptr<transport>>> connect(address where, time_point deadline) = 0;

@@ -101,9 +101,9 @@ class timer {
   time_point expiry_ = time_point::max();
 };
 
-/// Lets coroutines wait until something they look at has changed. All of it belongs to one executor that never runs two handlers at
-/// once: look first, then wait, and look again afterwards. Waiters are owned by the execution context; destroying the condition
-/// wakes them.
+/// Lets coroutines wait until something they look at has changed. All of it belongs to one executor that never runs two handlers
+/// at once: look first, then wait, and look again afterwards. Waiters are owned by the execution context; destroying the
+/// condition wakes them.
 class condition {
  public:
   explicit condition(const asio::any_io_executor& executor) : steady_(executor, time_point::max()) {}

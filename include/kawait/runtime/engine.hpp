@@ -162,6 +162,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> announce_after(stream_ptr predecessor, stream_ptr stream);
   KAWAIT_DECL void retire(const stream_ptr& stream);
   KAWAIT_DECL asio::awaitable<void> forget_retired(stream_ptr stream);
+  KAWAIT_DECL void on_assignment_changed();
   KAWAIT_DECL void share_quotas();
   KAWAIT_DECL void want_topics();
   KAWAIT_DECL void list_ready(partition_stream& stream);

@@ -72,7 +72,8 @@ class fetch_budget {
 
 /// Fetches from one broker: a coroutine over the broker's fetch session (KIP-227), and at times a second, sessionless request beside
 /// it. A partition that is assigned, sought or resumed while the session's request is parked at the broker would wait for as long as
-/// fetch.max.wait.ms: it is served at once by a request with no wait on the other connection, and joins the session afterwards.
+/// fetch.max.wait.ms: it is served at once by a request with no wait on the other connection, and joins the session afterwards. A
+/// request that will bring what is known to be there already is not parked, and what comes late waits for the next.
 class fetcher {
  public:
   KAWAIT_DECL fetcher(asio::any_io_executor executor, task_group& tasks, std::int32_t node, net::broker_pool& brokers,
@@ -93,6 +94,10 @@ class fetcher {
   using asked_partition = std::pair<topic_id_partition, machine::fetch_session::position>;
 
   KAWAIT_DECL machine::fetch_session::limits limits(std::int32_t max_wait_ms, std::int32_t min_bytes) const;
+  /// The session's request waits at the broker for records to come.
+  bool is_parked() const noexcept { return session_.in_flight() && !answers_at_once_; }
+  KAWAIT_DECL bool was_served(const topic_id_partition& partition, std::int64_t offset) const;
+  KAWAIT_DECL asio::awaitable<void> pause_after_failure();
   KAWAIT_DECL asio::awaitable<void> fetch_once();
   KAWAIT_DECL asio::awaitable<void> serve_urgent();
   KAWAIT_DECL asio::awaitable<void> fetch_urgent(std::vector<asked_partition> asked);
@@ -101,6 +106,7 @@ class fetcher {
   KAWAIT_DECL void deliver_partition(partition_stream& stream, const fetch_host::partition_data& data, const wire::slab_ref& buffer);
 
   task_group& tasks_;
+  net::environment& environment_;
   std::int32_t node_;
   net::broker_pool& brokers_;
   fetch_budget& budget_;
@@ -108,9 +114,13 @@ class fetcher {
   const options& options_;
   machine::fetch_session session_;
   std::unordered_map<topic_id_partition, machine::fetch_session::position> urgent_;
+  std::unordered_map<topic_id_partition, std::int64_t> served_;  // urgent ones, and at which offset, since the request in flight left
   bool serving_urgent_ = false;
+  bool answers_at_once_ = false;
+  bool more_is_known_ = false;  // behind what the last answer brought
   bool stopped_ = false;
   net::condition changed_;
+  net::condition stopping_;
 };
 
 }  // namespace kawait::runtime

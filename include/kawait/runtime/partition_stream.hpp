@@ -18,6 +18,7 @@
 #include <kawait/runtime/buffer_pool.hpp>
 #include <kawait/runtime/gate.hpp>
 #include <kawait/runtime/lease.hpp>
+#include <kawait/runtime/options.hpp>
 #include <kawait/wire/compression.hpp>
 #include <kawait/wire/record_batch.hpp>
 
@@ -97,6 +98,9 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL void fail(failure why);
   std::int64_t high_watermark = -1;
   std::int64_t last_stable_offset = -1;
+  std::int64_t end_of_log(isolation_level isolation) const noexcept {
+    return isolation == isolation_level::read_committed ? last_stable_offset : high_watermark;
+  }
 
   // ---- Fetching.
 
@@ -143,12 +147,15 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
     failure why;  // until a seek
   };
 
+  /// Its own unreleased batches fill its share: a reader is told instead of waiting for itself.
+  bool has_leases_over_quota() const noexcept { return leased_bytes_ > 0 && leased_bytes_ >= quota_; }
   KAWAIT_DECL failure fill(lease& l, chunk& from, const hand_out_context& context);
   KAWAIT_DECL failure add_batch(lease& l, chunk& from, const wire::batch_view& batch, const hand_out_context& context,
                                 std::size_t& inflated);
   KAWAIT_DECL void copy_out(lease& l, const hand_out_context& context);
   KAWAIT_DECL void hand_out(lease& l);
   KAWAIT_DECL void drop_queue();
+  KAWAIT_DECL void ask_for_more();
   KAWAIT_DECL void wake_readers();
   KAWAIT_DECL void stop(failure why);
 

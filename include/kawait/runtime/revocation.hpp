@@ -31,10 +31,11 @@ class revocation_state {
   }
   bool is_started() const noexcept { return started_; }
 
-  /// One partition is given up. The first failure is the whole's.
-  void on_partition_done(const failure& why) {
+  /// One partition is given up. The first failure is the whole's. Returns whether it was the last.
+  bool on_partition_done(const failure& why) {
     if (why && !result_) result_ = why;
     if (--left_ == 0) changed_.notify_all();
+    return left_ == 0;
   }
   bool is_done() const noexcept { return left_ == 0; }
   const failure& outcome() const noexcept { return result_; }

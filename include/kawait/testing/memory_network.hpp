@@ -38,8 +38,8 @@ class memory_network final : public net::network {
  public:
   using acceptor = std::function<asio::awaitable<void>(std::unique_ptr<net::transport>)>;
 
-  /// `host` is an address, or a name that then needs none. The coroutine starts anew for each connection; what it throws leaves the
-  /// world's run. Replaces an earlier listener.
+  /// `host` is an address, or a name that then needs none. The coroutine starts anew for each connection; what it throws leaves
+  /// the world's run. Replaces an earlier listener.
   KAWAIT_DECL void listen(const std::string& host, std::uint16_t port, acceptor serve, pipe_options options = pipe_options());
   /// New connections are refused; open ones stay.
   KAWAIT_DECL void stop_listening(const std::string& host, std::uint16_t port);

@@ -18,7 +18,8 @@
 
 namespace kawait::testing {
 
-/// Virtual time: stands still while anything can run, and jumps to the next timer when nothing can. Random numbers come from the seed.
+/// Virtual time: stands still while anything can run, and jumps to the next timer when nothing can. Random numbers come from the
+/// seed.
 class simulated_backend final : public net::backend, public net::virtual_clock {
  public:
   KAWAIT_DECL explicit simulated_backend(std::uint64_t seed);
@@ -47,8 +48,8 @@ class simulated_backend final : public net::backend, public net::virtual_clock {
   memory_network network_;
 };
 
-/// A small universe for tests: an io_context in which time, randomness and network are simulated. The same seed gives the same run.
-/// Everything made on its executor must be gone before it, or be owned by what runs in it.
+/// A small universe for tests: an io_context in which time, randomness and network are simulated. The same seed gives the same
+/// run. Everything made on its executor must be gone before it, or be owned by what runs in it.
 class world {
  public:
   KAWAIT_DECL explicit world(std::uint64_t seed = 1);

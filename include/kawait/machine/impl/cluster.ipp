@@ -255,8 +255,8 @@ KAWAIT_DECL bool cluster::map_name(const std::string& name, const uuid& id, bool
   if (is_new) return true;
   const uuid before = entry->second;
   if (before == id) return false;
-  // Deleted and created again. An answer by name is the newest; one by id may be of a broker that has not heard of the deletion, so the
-  // name stays with an id that is as much wanted.
+  // Deleted and created again. An answer by name is the newest; one by id may be of a broker that has not heard of the
+  // deletion, so the name stays with an id that is as much wanted.
   const bool is_taken = want_ids_.contains(before) && topics_.contains(before) && topic_error(before) == kafka_error::none;
   if (!by_name && is_taken) return false;
   entry->second = id;

@@ -90,8 +90,8 @@ KAWAIT_DECL void commit_round::revive_stale(const membership& member) {
     const bool moved = member.member_epoch() != s->member_epoch;
     if (!s->answered) s->answered = member.heartbeats_answered();
     if (!moved && *s->answered == member.heartbeats_answered()) continue;
-    // A broker that knows lease epochs would have taken this one: no epoch moved, and a heartbeat answered since then confirms that each
-    // partition of the request is still ours. So it wants the current epoch.
+    // A broker that knows lease epochs would have taken this one: no epoch moved, and a heartbeat answered since then confirms
+    // that each partition of the request is still ours. So it wants the current epoch.
     const bool sound = !moved && s->stamp < s->member_epoch && (s->alone || !dropped_);
     if (rules_.stamp == stamp_rule::unknown && sound) rules_.stamp = stamp_rule::current_epoch;
     if (rules_.stamp != stamp_rule::current_epoch) one_by_one_ = true;
@@ -141,7 +141,8 @@ KAWAIT_DECL commit_round::effect commit_round::send(std::vector<std::size_t> cho
   return c;
 }
 
-KAWAIT_DECL void commit_round::on_response(const protocol::offset_commit_response& response, time_point now, std::uint64_t random) {
+KAWAIT_DECL void commit_round::on_response(const protocol::offset_commit_response& response, time_point now,
+                                           std::uint64_t random) {
   auto* under_way = std::get_if<in_flight>(&state_);
   if (under_way == nullptr) return;
   const in_flight asked = std::move(*under_way);
@@ -173,7 +174,8 @@ KAWAIT_DECL void commit_round::on_response(const protocol::offset_commit_respons
   }
 }
 
-KAWAIT_DECL void commit_round::on_error(entry& e, kafka_error error, const in_flight& asked, time_point now, std::uint64_t random) {
+KAWAIT_DECL void commit_round::on_error(entry& e, kafka_error error, const in_flight& asked, time_point now,
+                                        std::uint64_t random) {
   auto& next = std::get<ready>(state_).from;
   e.state = pending{failure(error)};
   switch (error) {

@@ -18,7 +18,8 @@ KAWAIT_DECL void coordinator::on_disconnected(time_point now, std::uint64_t rand
   state_ = searching{now + pause_.next(random)};
 }
 
-KAWAIT_DECL void coordinator::on_found(const protocol::find_coordinator_response& response, time_point now, std::uint64_t random) {
+KAWAIT_DECL void coordinator::on_found(const protocol::find_coordinator_response& response, time_point now,
+                                       std::uint64_t random) {
   if (!std::holds_alternative<asking>(state_)) return;
   for (const auto& c : response.coordinators) {
     if (c.key != group_id_) continue;

@@ -117,8 +117,8 @@ KAWAIT_DECL void fetch_session::list_all() {
     std::sort(order_.begin(), order_.end(), [this](index a, index b) { return slots_[a].partition < slots_[b].partition; });
     order_is_current_ = true;
   }
-  // The first partition that has data gets a whole batch however large; the others only what is left. One whose batches are larger
-  // than what is left moves only when it comes first, so each must come first in its turn.
+  // The first partition that has data gets a whole batch however large; the others only what is left. One whose batches are
+  // larger than what is left moves only when it comes first, so each must come first in its turn.
   std::size_t start = 0;
   if (first_served_) {
     const auto behind = std::upper_bound(order_.begin(), order_.end(), *first_served_,
@@ -182,7 +182,8 @@ KAWAIT_DECL fetch_session::verdict fetch_session::on_response(const protocol::fe
     const bool is_of_session = error == kafka_error::fetch_session_id_not_found ||
                                error == kafka_error::invalid_fetch_session_epoch ||
                                error == kafka_error::fetch_session_topic_id_error;
-    // A full request names no session that could be wrong; a broker that says so anyway would be asked again and again without a pause.
+    // A full request names no session that could be wrong; a broker that says so anyway would be asked again and again without
+    // a pause.
     if (is_of_session && !full_in_flight_) return verdict(verdict::kind::absorbed);
     return verdict(verdict::kind::failed, failure(make_error_code(error)));
   }
@@ -218,7 +219,8 @@ KAWAIT_DECL void fetch_session::renew(bool forget_id) {
 
 KAWAIT_DECL void fetch_session::on_disconnected() {
   in_flight_ = false;
-  // Whether the broker saw the last request is unknown, and so is its epoch. The old id with epoch 0 closes what it may have kept.
+  // Whether the broker saw the last request is unknown, and so is its epoch. The old id with epoch 0 closes what it may have
+  // kept.
   renew(false);
 }
 

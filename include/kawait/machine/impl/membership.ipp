@@ -71,7 +71,7 @@ KAWAIT_DECL void membership::on_application_moved() {
 KAWAIT_DECL void membership::on_resolved(const uuid& topic_id) {
   resolved_.insert(topic_id);
   unresolved_.erase(topic_id);
-  if ((in<stable>() || in<awaiting>()) && has_additions()) state_ = reconciling{};
+  if ((in<stable>() || in<awaiting>()) && has_additions()) state_ = reconciling{false};
 }
 
 KAWAIT_DECL void membership::on_drained(const leased& l) {

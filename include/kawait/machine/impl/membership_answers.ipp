@@ -62,12 +62,12 @@ KAWAIT_DECL void membership::adopt(const heartbeat& asked, const response::assig
   if (!revoked.empty()) outbox_.push_back(revoke_partitions(std::move(revoked), deadline));
 
   if (giving_up || has_additions()) {
-    state_ = reconciling{};
+    state_ = reconciling{true};
   } else if (asked.owned && *asked.owned == owned()) {
     // The heartbeat that was answered said all an acknowledgement would. (Another one could be answered alike, without end.)
     if (!target_.empty()) state_ = stable{};
   } else {
-    state_ = reconciling{};
+    state_ = reconciling{true};
   }
 }
 
@@ -136,8 +136,8 @@ KAWAIT_DECL void membership::on_disconnected(time_point now, std::uint64_t rando
 KAWAIT_DECL void membership::on_topic_denied(const heartbeat& asked, const response& r, time_point now) {
   outbox_.push_back(report(failure_of(r)));
   names_not_before_ = now + interval_;
-  // The coordinator never saw this heartbeat, so the session is not refreshed: say at once what needs no permission. If it was that
-  // which was refused, saying it again at once would only repeat itself.
+  // The coordinator never saw this heartbeat, so the session is not refreshed: say at once what needs no permission. If it was
+  // that which was refused, saying it again at once would only repeat itself.
   not_before_ = due_ = asked.said.names ? now : now + interval_;
 }
 
@@ -207,8 +207,8 @@ KAWAIT_DECL failure membership::failure_of(const response& r) const {
   const auto help = [error]() -> std::string_view {
     switch (error) {
       case kafka_error::unsupported_version:
-        return "the broker does not speak ConsumerGroupHeartbeat as it is needed: Kafka 4.0 or newer with its consumer group protocol "
-               "enabled, or group.protocol=classic here";
+        return "the broker does not speak ConsumerGroupHeartbeat as it is needed: Kafka 4.0 or newer with its consumer group "
+               "protocol enabled, or group.protocol=classic here";
       case kafka_error::unsupported_assignor:
         return "group.remote.assignor must be one of the broker's, or unset";
       case kafka_error::group_authorization_failed:

@@ -24,8 +24,8 @@ KAWAIT_DECL membership::effect membership::poll(time_point now) {
 KAWAIT_DECL membership::effect membership::poll_joining(time_point now) {
   if (in_flight_) return idle{};
   if (const auto from = std::max(not_before_, names_not_before_); now < from) return idle{from};
-  // A join owns nothing. Were a commit of the lost ownership still under way, and the broker gave the same partitions back with the same
-  // epoch, as 4.2 does, the commit would count as one of the new ownership.
+  // A join owns nothing. Were a commit of the lost ownership still under way, and the broker gave the same partitions back with
+  // the same epoch, as 4.2 does, the commit would count as one of the new ownership.
   if (auto wait = wait_for_commits(!unanswered_.empty(), now + interval_, now)) return std::move(*wait);
   std::get<joining>(state_).asked = true;
   return send(join_epoch, contents::all(), now);
@@ -37,7 +37,7 @@ KAWAIT_DECL membership::effect membership::poll_resigning(time_point now) {
   if (in<resigning>() && now < not_before_) return idle{not_before_};
   if (auto wait = wait_for_commits(!unanswered_.empty(), now + interval_, now)) return std::move(*wait);
   effect leave = send(default_leave_epoch(), contents(), now);
-  if (!leases_.empty()) lose_all(poll_timeout());  // the leave first; who was fenced has lost all already
+  lose_all(poll_timeout());  // the leave first; who was fenced has lost all already
   if (in<stalling>()) state_ = stalled{};
   return leave;
 }
@@ -72,6 +72,11 @@ KAWAIT_DECL membership::effect membership::poll_leaving(time_point now) {
 }
 
 KAWAIT_DECL membership::effect membership::poll_reconciling(time_point now) {
+  if (!std::get<reconciling>(state_).acknowledge) {
+    assign_additions();
+    state_ = stable{};
+    return poll(now);
+  }
   if (auto gone = abandon(now)) return std::move(*gone);
   if (any_draining()) return keep_alive(now, never);
 
@@ -89,9 +94,7 @@ KAWAIT_DECL membership::effect membership::poll_reconciling(time_point now) {
   if (in_flight_) return keep_alive(now, never);
   if (now < not_before_) return keep_alive(now, not_before_);
 
-  // Acknowledge, then take what was added: the next owners wait for this heartbeat, and nobody waits for ours. It claims what was added
-  // all the same. Otherwise: the broker assigns p; the acknowledgement without p is under way, p is already worked on; the target changes
-  // and p is another's; the broker sees that we do not own p, does not ask for it and gives it away; two members work on p.
+  // Acknowledge, then take what was added: the next owners wait for this heartbeat, and nobody waits for ours.
   std::erase_if(leases_, [](const auto& l) { return l.second.is_released(); });
   assign_additions();  // behind the acknowledgement: the outbox is empty here
   unsaid_.owned = true;
@@ -133,8 +136,8 @@ KAWAIT_DECL membership::contents membership::sayable(time_point now) const noexc
   contents c = unsaid_;
   if (now >= names_not_before_) return c;
   c.names = false;
-  // Only an answer to a full heartbeat repeats an assignment that was lost with an earlier answer, and without names it is full by a
-  // regex, be it an empty one.
+  // Only an answer to a full heartbeat repeats an assignment that was lost with an earlier answer, and without names it is full
+  // by a regex, be it an empty one.
   c.regex |= c.settings && c.owned;
   return c;
 }
@@ -189,9 +192,17 @@ KAWAIT_DECL bool membership::has_additions() const {
 }
 
 KAWAIT_DECL membership::partition_list membership::owned() const {
+  // Not only what was begun: also what was assigned and is not begun yet, because its topic is unknown or others drain first.
+  // Otherwise: the broker assigns p; we say that we own nothing of p, and begin it a moment later; meanwhile the target changes,
+  // and the broker, who need not ask for what we do not own, gives p away at once; two members work on p, and both may commit.
   partition_list list;
-  list.reserve(leases_.size());
+  list.reserve(leases_.size() + target_.size());
   for (const auto& l : leases_) list.push_back(l.first);
+  const auto begun = static_cast<partition_list::difference_type>(list.size());
+  for (const auto& p : target_) {
+    if (leases_.count(p) == 0) list.push_back(p);
+  }
+  std::inplace_merge(list.begin(), list.begin() + begun, list.end());
   return list;
 }
 

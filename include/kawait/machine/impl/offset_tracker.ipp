@@ -13,8 +13,8 @@ KAWAIT_DECL void offset_tracker::restart(const offset_and_epoch& position) {
   open_ = 0;
   mark_.reset();
   hole_.reset();
-  // A commit that is still in flight is not ours to judge any more: after a seek back its offset is no measure for what follows, and
-  // after a seek forward its failure must not look like one of the new position's.
+  // A commit that is still in flight is not ours to judge any more: after a seek back its offset is no measure for what
+  // follows, and after a seek forward its failure must not look like one of the new position's.
   commits_.clear();
   committed_.reset();
 }
@@ -87,7 +87,8 @@ KAWAIT_DECL offset_tracker::commit_id offset_tracker::on_commit_sent(const offse
 
 KAWAIT_DECL void offset_tracker::on_committed(commit_id id) {
   const auto offset = remove_commit(id);
-  // Sent first, answered last (its connection broke, and a retry on the next one overtook it): what the broker holds is the later one.
+  // Sent first, answered last (its connection broke, and a retry on the next one overtook it): what the broker holds is the
+  // later one.
   if (!offset || id < last_committed_) return;
   last_committed_ = id;
   committed_ = offset;

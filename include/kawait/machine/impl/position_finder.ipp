@@ -30,7 +30,7 @@ KAWAIT_DECL protocol::offset_fetch_request position_finder::fetch_committed::req
   group.topics.emplace();
   for (const item& i : items) {
     const topic_id_partition& p = i.lease.partition;
-    if (group.topics->empty() || group.topics->back().topic_id != p.topic_id) {
+    if (group.topics->empty() || group.topics->back().topic_id != p.topic_id || group.topics->back().name != i.topic) {
       group.topics->emplace_back();
       group.topics->back().name = i.topic;
       group.topics->back().topic_id = p.topic_id;
@@ -125,7 +125,8 @@ KAWAIT_DECL position_finder::due position_finder::find_due(time_point now, const
       result.next = std::min(result.next, e.from);
       continue;
     }
-    // The answers name topics, so a name must stand for one id. That of a topic which was deleted stands for the topic created since.
+    // The answers name topics, so a name must stand for one id. That of a topic which was deleted stands for the topic created
+    // since.
     const auto name = metadata.name_of(partition.topic_id);
     if (!name || metadata.id_of(*name) != partition.topic_id) {
       result.unknown = true;
@@ -285,8 +286,8 @@ KAWAIT_DECL void position_finder::retry_unanswered(const sent& request, time_poi
 
 // ---------------------------------------------------------------- offsets by time
 
-KAWAIT_DECL void position_finder::on_list_offsets(std::int32_t node, const protocol::list_offsets_response& response, time_point now,
-                                                  std::uint64_t random_bits) {
+KAWAIT_DECL void position_finder::on_list_offsets(std::int32_t node, const protocol::list_offsets_response& response,
+                                                  time_point now, std::uint64_t random_bits) {
   const auto place = nodes_.find(node);
   if (place == nodes_.end() || !place->second.in_flight) return;
   const sent request = std::move(*place->second.in_flight);

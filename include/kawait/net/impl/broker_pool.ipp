@@ -170,7 +170,8 @@ KAWAIT_DECL void broker_pool::state::set_brokers(const std::vector<broker>& brok
   for (auto it = nodes_.begin(); it != nodes_.end();) {
     const auto same_id = [&](const broker& b) { return b.id == it->first; };
     const node& n = it->second;
-    const bool in_use = n.control->open_connection() || n.fetch->open_connection() || n.control->attempting() || n.fetch->attempting();
+    const bool in_use =
+        n.control->open_connection() || n.fetch->open_connection() || n.control->attempting() || n.fetch->attempting();
     const bool keep = in_use || std::any_of(brokers.begin(), brokers.end(), same_id);
     it = keep ? std::next(it) : nodes_.erase(it);
   }
@@ -203,7 +204,7 @@ KAWAIT_DECL void broker_pool::state::forget(const failure& why) {
 }
 
 KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::get(std::shared_ptr<state> self, std::int32_t id,
-                                                                               channel c) {
+                                                                                channel c) {
   if (self->closed_) co_return failure(errc::closed);
   const auto s = self->find(id, c);
   if (!s) co_return failure(kafka_error::broker_not_available, "broker " + std::to_string(id) + " is not known");
@@ -225,7 +226,7 @@ KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::any(
 
 // The attempt is a coroutine of its own, so that a caller who is cancelled does not end it for the others.
 KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::join(std::shared_ptr<state> self,
-                                                                                std::shared_ptr<slot> s) {
+                                                                                 std::shared_ptr<slot> s) {
   if (!s->attempting()) {
     s->begin(self->env_->now());
     asio::co_spawn(self->executor_, attempt(self, s), asio::bind_cancellation_slot(s->stop.slot(), [s](std::exception_ptr) {}));
@@ -283,8 +284,8 @@ KAWAIT_DECL broker_pool::state::candidates broker_pool::state::known_brokers() {
 }
 
 KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::open_known(std::shared_ptr<slot> s,
-                                                                                      std::vector<std::int32_t> ids,
-                                                                                      std::string& words) {
+                                                                                       std::vector<std::int32_t> ids,
+                                                                                       std::string& words) {
   for (const std::int32_t id : ids) {
     auto reached = co_await get(shared_from_this(), id, channel::control);
     if (s->retired()) co_return failure(errc::closed);

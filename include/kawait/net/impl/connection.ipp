@@ -66,8 +66,8 @@ KAWAIT_DECL failure connection::malformed(failure f) {
   return why;
 }
 
-// The broker answers first and then reads nothing until the time is over (KIP-219), so what is in flight waits as well. An hour is
-// more than any quota asks for: a broken number must not silence the connection for weeks.
+// The broker answers first and then reads nothing until the time is over (KIP-219), so what is in flight waits as well. An hour
+// is more than any quota asks for: a broken number must not silence the connection for weeks.
 KAWAIT_DECL void connection::throttle(std::int32_t given) {
   if (given <= 0 || why_) return;
   const std::chrono::milliseconds pause(std::min(given, 3'600'000));
@@ -138,8 +138,8 @@ KAWAIT_DECL asio::awaitable<void> connection::write_loop(std::shared_ptr<connect
   c.writing_ = false;
 }
 
-// One timer per connection, at or before the earliest deadline. An answer does not move it: it finds out when it fires, which is once
-// per time-out instead of once per request.
+// One timer per connection, at or before the earliest deadline. An answer does not move it: it finds out when it fires, which is
+// once per time-out instead of once per request.
 KAWAIT_DECL void connection::watch(time_point deadline) {
   if (deadline >= watched_) return;
   watched_ = deadline;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <random>
 #include <thread>
 
@@ -62,8 +63,9 @@ KAWAIT_DECL void environment::start(const asio::any_io_executor& executor) {
   try {
     const asio::steady_timer probe(executor);
   } catch (const std::system_error& e) {
-    const bool forbidden = e.code() == std::errc::function_not_supported || e.code() == std::errc::operation_not_permitted ||
-                           e.code() == std::errc::permission_denied || e.code() == std::errc::not_enough_memory;
+    // By number: the category of Asio 1.22 has no conditions.
+    const int n = e.code().value();
+    const bool forbidden = n == ENOSYS || n == EPERM || n == EACCES || n == ENOMEM;
     if (!forbidden) throw;
     throw error(errc::io_uring_unavailable, e.code().message());
   }

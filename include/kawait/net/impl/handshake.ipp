@@ -26,7 +26,8 @@ class unfinished_connection {
 
 /// What is wrong with a peer whose first bytes are no answer.
 inline failure not_kafka(const failure& f) {
-  const bool nonsense = f.code == errc::frame_too_large || f.code == errc::correlation_mismatch || f.code == errc::malformed_response;
+  const bool nonsense =
+      f.code == errc::frame_too_large || f.code == errc::correlation_mismatch || f.code == errc::malformed_response;
   if (!nonsense) return f;
   return failure(errc::not_kafka, f.words);
 }
@@ -38,7 +39,8 @@ inline std::chrono::milliseconds until(time_point deadline, time_point now) {
 }  // namespace detail
 
 KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::open(asio::any_io_executor executor, address where,
-                                                                                  connection_options options, time_point deadline) {
+                                                                                  connection_options options,
+                                                                                  time_point deadline) {
   environment& env = environment::of(executor);
   deadline = std::min(deadline, env.now() + options.setup_timeout);
   auto stream = co_await env.net().connect(where, deadline);
@@ -52,7 +54,8 @@ KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::ope
 }
 
 KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::open(asio::any_io_executor executor, host_port where,
-                                                                                  connection_options options, time_point deadline) {
+                                                                                  connection_options options,
+                                                                                  time_point deadline) {
   environment& env = environment::of(executor);
   const time_point resolve_by = std::min(deadline, env.now() + options.setup_timeout);
   auto addresses = co_await env.net().resolve(where, resolve_by);

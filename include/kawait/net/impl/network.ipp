@@ -27,7 +27,8 @@ inline std::string join(const std::string& host, std::uint16_t port) {
 }
 
 inline bool is_host_character(char c) {
-  // Names may hold underscores (Docker's do) and, once punycoded or not, bytes above 127; a scope id (fe80::1%eth0) a per cent sign.
+  // Names may hold underscores (Docker's do) and, once punycoded or not, bytes above 127; a scope id (fe80::1%eth0) a per cent
+  // sign.
   return c > ' ' && c != '/' && c != '@' && c != '[' && c != ']' && c != '"' && c != '\'' && c != 127;
 }
 

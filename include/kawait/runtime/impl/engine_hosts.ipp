@@ -140,7 +140,10 @@ KAWAIT_DECL void engine::resolve_assigned() {
     added.push_back(add_stream(machine::leased(topic_id_partition(*id, p.partition), ++assigned_generation_), p.topic));
     return true;
   });
-  if (!added.empty()) announce(std::move(added));
+  if (!added.empty()) {
+    on_assignment_changed();
+    announce(std::move(added));
+  }
   if (assigned_names_.empty() || environment_.now() - r->since < options_.default_api_timeout) return;
   const topic_partition& missing = assigned_names_.front();
   const kafka_error said = cluster.topic_error(missing.topic);

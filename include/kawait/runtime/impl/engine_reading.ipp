@@ -51,11 +51,8 @@ KAWAIT_DECL result<std::unique_ptr<lease>> engine::try_next(partition_stream& st
   releases_->drain();
   stream.start();
   auto taken = stream.take(hand_out());
-  if (taken && *taken) {
-    fetches_.update(stream);
-  } else if (!taken && stream.is_ended() && stream.why_ended() != end_reason::closed) {
-    return std::unique_ptr<lease>();
-  }
+  // An ended stream has no more; what ended it is told by end_reason(), by async_run(), or here if the consumer was destroyed.
+  if (!taken && stream.is_ended() && (!taken.error() || stream.why_ended() != end_reason::closed)) return std::unique_ptr<lease>();
   return taken;
 }
 
@@ -65,7 +62,6 @@ KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next(stream_
   for (;;) {
     if (stream->waiting > 0) co_return answer(failure(errc::already_running, stream->name().to_string() + ": a second reader"));
     auto taken = try_next(*stream);
-    if (!taken && stream->is_ended() && !taken.error()) co_return std::unique_ptr<lease>();
     if (!taken || *taken || stream->is_ended()) co_return taken;
     const detail::waiting_reader counted(stream);
     while (!stream->is_readable()) {
@@ -189,8 +185,10 @@ KAWAIT_DECL asio::awaitable<result<std::vector<std::pair<topic_partition, offset
   const auto self = shared_from_this();
   if (!options_.group_id) co_return answer(failure(errc::group_required, "committed"));
   machine::position_finder::fetch_committed what;
+  std::int16_t cap = net::connection::newest;
   for (const auto& p : partitions) {
     const auto id = metadata_.cluster().id_of(p.topic);
+    if (!id) cap = 9;  // the last version that goes by names: of a topic that is not ours the id is not known
     machine::position_finder::fetch_committed::item item;
     item.lease = machine::leased(topic_id_partition(id.value_or(uuid()), p.partition), 0);
     item.topic = p.topic;
@@ -200,7 +198,8 @@ KAWAIT_DECL asio::awaitable<result<std::vector<std::pair<topic_partition, offset
   auto connection = co_await coordinator_.async_get(deadline);
   if (!connection) co_return answer(std::move(connection).error());
   const auto request = what.request(*options_.group_id, std::nullopt, -1);
-  auto told = co_await (*connection)->async_request(request);
+  wire::heap_slabs heap;
+  auto told = co_await (*connection)->async_request(request, options_.request_timeout, heap, cap);
   if (!told) co_return answer(std::move(told).error());
   list offsets;
   for (const auto& group : told->message.groups) {

@@ -18,8 +18,6 @@ inline constexpr std::size_t smallest_quota = 16 << 10;
 KAWAIT_DECL stream_ptr engine::add_stream(const machine::leased& id, std::string topic) {
   auto stream = std::make_shared<partition_stream>(executor_, static_cast<stream_host&>(*this), id, std::move(topic));
   streams_[id.partition] = stream;
-  share_quotas();
-  want_topics();
   return stream;
 }
 
@@ -43,6 +41,13 @@ KAWAIT_DECL void engine::share_quotas() {
   for (const auto& [id, stream] : streams_) stream->set_quota(std::max(share, detail::smallest_quota));
 }
 
+/// After streams were added or removed.
+KAWAIT_DECL void engine::on_assignment_changed() {
+  if (is_over()) return;
+  share_quotas();
+  want_topics();
+}
+
 KAWAIT_DECL void engine::want_topics() {
   std::set<uuid> ids = unresolved_;
   for (const auto& [id, stream] : streams_) ids.insert(id.topic_id);
@@ -62,6 +67,7 @@ KAWAIT_DECL void engine::on_assigned(const machine::assign_partitions& assigned)
       tasks_.spawn(announce_after(before->second, std::move(stream)));
     }
   }
+  on_assignment_changed();
   if (!now.empty()) announce(std::move(now));
 }
 
@@ -130,9 +136,6 @@ KAWAIT_DECL void engine::retire(const stream_ptr& stream) {
     retired_[stream->id().partition] = stream;
     tasks_.spawn(forget_retired(stream));
   }
-  if (is_over()) return;
-  share_quotas();
-  want_topics();
 }
 
 KAWAIT_DECL asio::awaitable<void> engine::forget_retired(stream_ptr stream) {
@@ -181,6 +184,7 @@ KAWAIT_DECL void engine::on_lost(const machine::lose_partitions& lost) {
     give_up(*stream);
     retire(stream);
   }
+  on_assignment_changed();
   if (known.empty()) return;
   assignment_change change(assignment_change::kind::lost, std::move(known));
   change.reason = lost.reason;
@@ -220,8 +224,8 @@ KAWAIT_DECL asio::awaitable<void> engine::drain_partition(std::shared_ptr<revoca
     group_->wake();
   }
   retire(stream);
+  if (revocation->on_partition_done(why)) on_assignment_changed();
   if (std::holds_alternative<closing>(state_) && why && !close_outcome_) close_outcome_ = why;
-  revocation->on_partition_done(why);
 }
 
 }  // namespace kawait::runtime

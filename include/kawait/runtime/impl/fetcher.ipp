@@ -14,12 +14,20 @@ KAWAIT_DECL std::size_t fetch_budget::response_limit() const noexcept {
 
 KAWAIT_DECL fetcher::fetcher(asio::any_io_executor executor, task_group& tasks, std::int32_t node, net::broker_pool& brokers,
                              fetch_budget& budget, fetch_host& host, const options& o)
-    : tasks_(tasks), node_(node), brokers_(brokers), budget_(budget), host_(host), options_(o), changed_(executor) {}
+    : tasks_(tasks),
+      environment_(net::environment::of(executor)),
+      node_(node),
+      brokers_(brokers),
+      budget_(budget),
+      host_(host),
+      options_(o),
+      changed_(executor),
+      stopping_(executor) {}
 
 KAWAIT_DECL void fetcher::set(const topic_id_partition& partition, const machine::fetch_session::position& position) {
   const auto urgent = urgent_.find(partition);
   if (urgent != urgent_.end() && urgent->second.offset == position.offset) return;  // it is being served
-  if (session_.in_flight() && session_.asked_offset(partition) != position.offset) {
+  if (is_parked() && session_.asked_offset(partition) != position.offset && !was_served(partition, position.offset)) {
     session_.remove(partition);
     urgent_.insert_or_assign(partition, position);
     if (!std::exchange(serving_urgent_, true)) tasks_.spawn(serve_urgent());
@@ -29,6 +37,11 @@ KAWAIT_DECL void fetcher::set(const topic_id_partition& partition, const machine
   changed_.notify_all();
 }
 
+KAWAIT_DECL bool fetcher::was_served(const topic_id_partition& partition, std::int64_t offset) const {
+  const auto it = served_.find(partition);
+  return it != served_.end() && it->second == offset;
+}
+
 KAWAIT_DECL void fetcher::remove(const topic_id_partition& partition) {
   urgent_.erase(partition);
   session_.remove(partition);
@@ -36,6 +49,7 @@ KAWAIT_DECL void fetcher::remove(const topic_id_partition& partition) {
 
 KAWAIT_DECL void fetcher::stop() {
   stopped_ = true;
+  stopping_.notify_all();
   changed_.notify_all();
   budget_.room().notify_all();
 }
@@ -62,24 +76,32 @@ KAWAIT_DECL asio::awaitable<void> fetcher::run() {
   }
 }
 
+KAWAIT_DECL asio::awaitable<void> fetcher::pause_after_failure() {
+  host_.refresh_metadata();
+  const net::time_point until = environment_.now() + options_.retry_backoff;
+  while (!stopped_ && environment_.now() < until) co_await stopping_.wait_until(until);
+}
+
 KAWAIT_DECL asio::awaitable<void> fetcher::fetch_once() {
   auto connection = co_await brokers_.async_get(node_, net::channel::fetch);
   if (stopped_) co_return;
   if (!connection) {
     session_.on_disconnected();
-    host_.refresh_metadata();
+    co_await pause_after_failure();
     co_return;
   }
   if (!session_.wants_any() || !budget_.has_room()) co_return;
   const auto& request = session_.next(limits(static_cast<std::int32_t>(options_.fetch_max_wait.count()), options_.fetch_min_bytes));
   const milliseconds timeout = options_.fetch_max_wait + options_.request_timeout;
+  answers_at_once_ = std::exchange(more_is_known_, false);
+  served_.clear();
   budget_.on_sent();
   auto answer = co_await (*connection)->async_request(request, timeout, budget_.pool());
   budget_.on_answered();
   if (stopped_) co_return;
   if (!answer) {
     session_.on_disconnected();
-    host_.refresh_metadata();
+    co_await pause_after_failure();
     co_return;
   }
   using kind = machine::fetch_session::verdict::kind;
@@ -87,16 +109,15 @@ KAWAIT_DECL asio::awaitable<void> fetcher::fetch_once() {
   if (verdict.what == kind::deliver) {
     deliver(answer->message, answer->buffer, {});
   } else if (verdict.what == kind::failed) {
-    // The next connection attempt is backed off by the pool.
-    (*connection)->close(std::move(verdict.why));
-    host_.refresh_metadata();
+    co_await pause_after_failure();
   }
 }
 
 KAWAIT_DECL asio::awaitable<void> fetcher::close_session() {
   const auto request = session_.closing();
   if (!request) co_return;
-  auto connection = brokers_.find(node_, net::channel::fetch);
+  // Not on the connection of fetches: the broker would answer it only after the fetch that is parked there.
+  auto connection = brokers_.find(node_, net::channel::control);
   if (!connection) co_return;
   co_await connection->async_request(*request, milliseconds(500), budget_.pool());
 }
@@ -111,6 +132,7 @@ KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
       const auto it = urgent_.find(a.first);
       if (it == urgent_.end() || it->second.offset != a.second.offset) continue;
       urgent_.erase(it);
+      served_[a.first] = a.second.offset;
       if (const auto stream = host_.find_stream(a.first)) host_.on_fetch_answered(*stream);
     }
   }
@@ -119,12 +141,20 @@ KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
 
 KAWAIT_DECL asio::awaitable<void> fetcher::fetch_urgent(std::vector<asked_partition> asked) {
   auto connection = co_await brokers_.async_get(node_, net::channel::control);
-  if (stopped_ || !connection) co_return;
+  if (stopped_) co_return;
+  if (!connection) {
+    co_await pause_after_failure();
+    co_return;
+  }
   const auto request = machine::fetch_session::one_shot(asked, limits(0, 0));
   budget_.on_sent();
   auto answer = co_await (*connection)->async_request(request, options_.request_timeout, budget_.pool());
   budget_.on_answered();
-  if (stopped_ || !answer || answer->message.error_code != 0) co_return;
+  if (stopped_) co_return;
+  if (!answer || answer->message.error_code != 0) {
+    co_await pause_after_failure();
+    co_return;
+  }
   deliver(answer->message, answer->buffer, asked);
 }
 
@@ -177,6 +207,8 @@ KAWAIT_DECL void fetcher::deliver_partition(partition_stream& stream, const fetc
     }
     stream.on_fetched(std::move(fetched), summary);
   }
+  const auto next = stream.fetch_position();
+  more_is_known_ |= next && next->offset < stream.end_of_log(options_.isolation) && stream.wants_fetch();
   host_.on_fetch_answered(stream);
 }
 

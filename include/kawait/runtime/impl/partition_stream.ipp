@@ -31,7 +31,7 @@ KAWAIT_DECL void partition_stream::wake_readers() {
 KAWAIT_DECL bool partition_stream::is_readable() const noexcept {
   if (is_ended() || std::holds_alternative<stopped>(state_)) return true;
   if (paused_) return false;
-  return !queue_.empty() || tracker_.abandoned() || (leased_bytes_ > 0 && leased_bytes_ >= quota_);
+  return !queue_.empty() || tracker_.abandoned() || has_leases_over_quota();
 }
 
 KAWAIT_DECL void partition_stream::start() {
@@ -62,20 +62,22 @@ KAWAIT_DECL result<std::unique_ptr<lease>> partition_stream::take(const hand_out
   if (const auto* why = std::get_if<stopped>(&state_)) return why->why;
   if (paused_) return std::unique_ptr<lease>();
   while (!queue_.empty()) {
-    if (leased_bytes_ > 0 && leased_bytes_ >= quota_) break;
+    if (has_leases_over_quota()) break;
     auto handed_out = std::make_unique<lease>(context.releases);
     failure bad = fill(*handed_out, queue_.front(), context);
     if (!handed_out->segments.empty()) {
       // What precedes a bad batch is handed out first; the next call meets the bad one again.
       hand_out(*handed_out);
+      ask_for_more();
       return handed_out;
     }
     if (bad) {
       stop(std::move(bad));
       return std::get<stopped>(state_).why;
     }
+    ask_for_more();  // what was there was nobody's to read
   }
-  if (leased_bytes_ > 0 && leased_bytes_ >= quota_) return failure(errc::lease_quota, name().to_string());
+  if (has_leases_over_quota()) return failure(errc::lease_quota, name().to_string());
   return std::unique_ptr<lease>();
 }
 
@@ -227,12 +229,18 @@ KAWAIT_DECL std::optional<offset_and_epoch> partition_stream::fetch_position() c
 }
 
 KAWAIT_DECL bool partition_stream::wants_fetch() noexcept {
-  if (held_bytes() >= quota_) {
+  // Half of its share is enough to read ahead: so the queues of all partitions stay, with what is under way, below half the budget,
+  // and nothing is copied out as long as readers keep up.
+  if (held_bytes() >= quota_ || queued_bytes_ >= quota_ / 2) {
     full_ = true;
-  } else if (held_bytes() < quota_ / 2) {
+  } else if (held_bytes() < quota_ / 2 && queued_bytes_ < quota_ / 4) {
     full_ = false;
   }
   return !full_ && !paused_ && fetch_position().has_value();
+}
+
+KAWAIT_DECL void partition_stream::ask_for_more() {
+  if (full_ && wants_fetch()) host_.on_demand(*this);
 }
 
 KAWAIT_DECL void partition_stream::on_fetched(chunk data, const wire::records_summary& summary) {
@@ -275,10 +283,10 @@ KAWAIT_DECL void partition_stream::on_marked(lease& l) {
 KAWAIT_DECL void partition_stream::on_released(lease& l) {
   tracker_.done(l.ticket, l.low_water_mark());
   tracker_.released(l.ticket);
-  const bool was_blocked = leased_bytes_ >= quota_;
+  const bool was_blocked = has_leases_over_quota();
   leased_bytes_ -= l.charge;
   host_.on_done(*this);
-  if (full_ && held_bytes() < quota_ / 2) host_.on_demand(*this);
+  ask_for_more();
   if (was_blocked && is_readable()) wake_readers();
   if (tracker_.abandoned()) wake_readers();
   gate_.leave();

@@ -95,7 +95,8 @@ KAWAIT_DECL void memory_transport::close() noexcept {
 }
 
 // `serve` is kept: the coroutine of a lambda refers to the lambda.
-inline asio::awaitable<void> run_acceptor(std::shared_ptr<memory_network::acceptor> serve, std::unique_ptr<net::transport> stream) {
+inline asio::awaitable<void> run_acceptor(std::shared_ptr<memory_network::acceptor> serve,
+                                          std::unique_ptr<net::transport> stream) {
   auto coroutine = (*serve)(std::move(stream));
   co_await std::move(coroutine);
 }
@@ -116,11 +117,17 @@ KAWAIT_DECL void memory_network::listen(const std::string& host, std::uint16_t p
   l.options = options;
 }
 
-KAWAIT_DECL void memory_network::stop_listening(const std::string& host, std::uint16_t port) { listeners_.erase(key(host, port)); }
+KAWAIT_DECL void memory_network::stop_listening(const std::string& host, std::uint16_t port) {
+  listeners_.erase(key(host, port));
+}
 
-KAWAIT_DECL void memory_network::black_hole(const std::string& host, std::uint16_t port) { listeners_[key(host, port)].serve.reset(); }
+KAWAIT_DECL void memory_network::black_hole(const std::string& host, std::uint16_t port) {
+  listeners_[key(host, port)].serve.reset();
+}
 
-KAWAIT_DECL void memory_network::add_name(const std::string& name, std::vector<std::string> ips) { names_[name] = std::move(ips); }
+KAWAIT_DECL void memory_network::add_name(const std::string& name, std::vector<std::string> ips) {
+  names_[name] = std::move(ips);
+}
 
 KAWAIT_DECL std::size_t memory_network::attempts(const std::string& host, std::uint16_t port) const {
   const auto it = attempts_.find(key(host, port));

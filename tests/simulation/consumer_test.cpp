@@ -1,0 +1,400 @@
+#include "catch.hpp"
+
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/use_future.hpp>
+
+#include "simulation/simulated_kafka.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using kawait::errc;
+using kawait::kafka_error;
+using simulated::kafka;
+
+/// A member that runs for_each_partition and notes what its handlers see.
+struct member {
+  explicit member(kawait::testing::world& w, kawait::config c = simulated::member_config()) : world(w), consumer(w.executor(), c) {
+    consumer.subscribe(kafka::topic);
+  }
+
+  using handler = std::function<asio::awaitable<void>(kawait::partition)>;
+
+  void start(handler h) {
+    auto run = [](member& m, handler work) -> asio::awaitable<void> { co_await kawait::for_each_partition(m.consumer, work); };
+    asio::co_spawn(world.executor(), run(*this, std::move(h)), asio::bind_cancellation_slot(cancel.slot(), [this](std::exception_ptr e) {
+                     ended = true;
+                     thrown = e;
+                   }));
+  }
+  /// Reads and counts; each batch takes `work` of virtual time.
+  void start(std::chrono::milliseconds work = 0ms) {
+    start([this, work](kawait::partition p) -> asio::awaitable<void> {
+      running.insert(p.index());
+      while (auto batch = co_await p.async_next()) {
+        for (const kawait::record& r : *batch) seen[p.index()].push_back(r.offset());
+        if (work > 0ms) co_await kawait::sleep_for(work);
+        batch->done();
+      }
+      ends[p.index()] = p.end_reason();
+      running.erase(p.index());
+    });
+  }
+  std::size_t total() const {
+    std::size_t n = 0;
+    for (const auto& [p, offsets] : seen) n += offsets.size();
+    return n;
+  }
+  std::error_code error() const {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+    } catch (const std::system_error& e) {
+      return e.code();
+    } catch (...) {
+      return std::make_error_code(std::errc::state_not_recoverable);
+    }
+    return {};
+  }
+  void close() {
+    asio::co_spawn(world.executor(), consumer.async_close(), [this](std::exception_ptr) { closed = true; });
+  }
+
+  kawait::testing::world& world;
+  kawait::consumer consumer;
+  asio::cancellation_signal cancel;
+  std::map<std::int32_t, std::vector<std::int64_t>> seen;
+  std::map<std::int32_t, kawait::end_reason> ends;
+  std::set<std::int32_t> running;
+  bool ended = false;
+  bool closed = false;
+  std::exception_ptr thrown;
+};
+
+TEST_CASE("a member reads from the start, commits what is done, and leaves", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 3);
+  for (int p = 0; p < 3; ++p) k.append_numbers(p, 100);
+  k.assign(0, {0, 1, 2});
+  member m(w);
+  m.start();
+  REQUIRE(w.run_until([&] { return m.total() == 300; }));
+  for (int p = 0; p < 3; ++p) CHECK(m.seen[p].front() == 0);
+  CHECK(k.committed.empty());  // five seconds have not passed
+  m.close();
+  REQUIRE(w.run_until([&] { return m.ended && m.closed; }));
+  CHECK(!m.thrown);
+  CHECK(k.committed == std::map<std::int32_t, std::int64_t>{{0, 100}, {1, 100}, {2, 100}});
+  CHECK(m.ends == std::map<std::int32_t, kawait::end_reason>{
+                      {0, kawait::end_reason::closed}, {1, kawait::end_reason::closed}, {2, kawait::end_reason::closed}});
+  CHECK(k.heartbeats.back().epoch == -1);
+}
+
+TEST_CASE("days of heartbeats pass in virtual time, committing by the clock", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.heartbeat_interval = 60s;
+  k.assign(0, {0});
+  member m(w, simulated::member_config().fetch_max_wait(10min).auto_commit_interval(60s));
+  m.start();
+  const auto began = w.now();
+  for (int day = 0; day < 3; ++day) {
+    k.append_numbers(0, 1);
+    w.advance(24h);
+  }
+  CHECK(w.now() - began >= 3 * 24h);
+  CHECK(m.total() == 3);
+  CHECK(k.committed[0] == 3);
+  CHECK(k.heartbeats.size() > 3 * 24 * 60 - 10);
+}
+
+TEST_CASE("a revocation is acknowledged only after the work in hand, which is committed first", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 2);
+  k.append_numbers(0, 10);
+  k.append_numbers(1, 10);
+  k.assign(0, {0, 1});
+  member m(w);
+  m.start(20s);
+  REQUIRE(w.run_until([&] { return m.total() == 20; }));
+  const auto began = w.now();
+  k.assign(0, {0});
+  REQUIRE(w.run_until([&] { return m.ends.contains(1); }));
+  CHECK(m.ends[1] == kawait::end_reason::revoked);
+  REQUIRE(w.run_until([&] { return !k.heartbeats.empty() && k.heartbeats.back().owned == std::set<std::int32_t>{0}; }));
+  // The batch was taken at `began`, so its work ended 20 s later; nothing was acknowledged before.
+  CHECK(w.now() - began >= 19s);
+  for (const auto& h : k.heartbeats) {
+    if (h.owned && h.at > began && h.at < w.now()) CHECK(h.owned->contains(1));
+  }
+  const auto committed = std::find_if(k.commits.begin(), k.commits.end(), [](const auto& c) { return c.partition == 1; });
+  REQUIRE(committed != k.commits.end());
+  CHECK(committed->offset == 10);
+  CHECK(committed->at <= k.heartbeats.back().at);
+  CHECK(m.running == std::set<std::int32_t>{0});  // the other partition's handler goes on
+}
+
+TEST_CASE("a handler that never returns holds its partition until the deadline, and is cancelled then", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  member m(w);
+  bool cancelled = false;
+  std::optional<kawait::batch> held;
+  m.start([&](kawait::partition p) -> asio::awaitable<void> {
+    held = co_await p.async_next();
+    try {
+      co_await kawait::sleep_for(24h);
+    } catch (const std::system_error& e) {
+      cancelled = e.code() == asio::error::operation_aborted;
+      throw;
+    }
+  });
+  REQUIRE(w.run_until([&] { return held.has_value(); }));
+  const auto began = w.now();
+  k.assign(0, {});
+  REQUIRE(w.run_until([&] { return cancelled; }));
+  // 0.9 of the rebalance time-out of 60 s, from the heartbeat that brought the revocation.
+  CHECK(w.now() - began >= 54s);
+  CHECK(w.now() - began <= 56s);
+  CHECK(held->is_stale());
+  held->done();
+  REQUIRE(w.run_until([&] { return k.heartbeats.back().owned && k.heartbeats.back().owned->empty(); }));
+  held.reset();
+  w.advance(20s);
+  CHECK(!k.committed.contains(0));  // done too late: the partition was given up
+  CHECK(!m.ended);                  // what escaped the cancelled handler is no error
+}
+
+TEST_CASE("fenced: the partitions are lost, and the member comes back by itself", "[consumer]") {
+  const kafka_error why = GENERATE(kafka_error::fenced_member_epoch, kafka_error::unknown_member_id, kafka_error::group_id_not_found);
+  CAPTURE(static_cast<int>(why));
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  member m(w);
+  m.start();
+  REQUIRE(w.run_until([&] { return m.total() == 10; }));
+  REQUIRE(w.run_until([&] { return k.committed[0] == 10; }));
+  k.heartbeat_errors.push_back(why);
+  REQUIRE(w.run_until([&] { return m.ends.contains(0); }));
+  CHECK(m.ends[0] == kawait::end_reason::lost);
+  k.append_numbers(0, 5);
+  REQUIRE(w.run_until([&] { return m.total() == 15; }));
+  CHECK(m.seen[0][10] == 10);
+  CHECK(m.running == std::set<std::int32_t>{0});
+}
+
+TEST_CASE("no second handler of a partition starts before the first has ended", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  member m(w);
+  int running = 0, most = 0, runs = 0;
+  m.start([&](kawait::partition p) -> asio::awaitable<void> {
+    ++runs;
+    most = std::max(most, ++running);
+    while (auto batch = co_await p.async_next()) {
+      batch->done();
+      // Cannot be hurried: it takes its hour although it is cancelled.
+      for (int i = 0; i < 60; ++i) {
+        kawait::timer t(w.executor());
+        t.expires_after(1min);
+        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+        co_await t.async_wait();
+      }
+    }
+    --running;
+  });
+  REQUIRE(w.run_until([&] { return running == 1 && k.commits.size() == 1; }, 2h));
+  k.append_numbers(0, 10);
+  REQUIRE(w.run_until([&] { return runs == 1; }));
+  k.heartbeat_errors.push_back(kafka_error::unknown_member_id);
+  REQUIRE(w.run_until([&] { return runs == 2; }, 5h));
+  CHECK(most == 1);
+}
+
+TEST_CASE("a lost commit answer holds back the heartbeat that gives the partition up", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  k.commit_delay = 10s;  // longer than the heartbeat interval
+  member m(w);
+  m.start();
+  REQUIRE(w.run_until([&] { return m.total() == 10; }));
+  k.assign(0, {});
+  REQUIRE(w.run_until([&] { return k.heartbeats.back().owned && k.heartbeats.back().owned->empty() && k.heartbeats.back().epoch > 0; }));
+  REQUIRE(k.commits.size() == 1);
+  CHECK(k.commits[0].at <= k.heartbeats.back().at);
+}
+
+TEST_CASE("a handler that throws ends all in order and the exception comes out", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 2);
+  k.append_numbers(0, 10);
+  k.append_numbers(1, 10);
+  k.assign(0, {0, 1});
+  member m(w);
+  bool other_returned = false;
+  m.start([&](kawait::partition p) -> asio::awaitable<void> {
+    while (auto batch = co_await p.async_next()) {
+      if (p.index() == 1) {
+        co_await kawait::sleep_for(1s);
+        throw std::runtime_error("poison");
+      }
+      co_await kawait::sleep_for(3s);
+      batch->done();
+    }
+    other_returned = true;
+  });
+  REQUIRE(w.run_until([&] { return m.ended; }));
+  REQUIRE(m.thrown);
+  CHECK_THROWS_AS(std::rethrow_exception(m.thrown), std::runtime_error);
+  CHECK(other_returned);
+  CHECK(k.committed == std::map<std::int32_t, std::int64_t>{{0, 10}});
+  CHECK(k.heartbeats.back().epoch == -1);
+}
+
+TEST_CASE("a handler that returns early is an error", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 1);
+  k.assign(0, {0});
+  member m(w);
+  m.start([](kawait::partition p) -> asio::awaitable<void> {
+    auto batch = co_await p.async_next();
+    batch->done();
+  });
+  REQUIRE(w.run_until([&] { return m.ended; }));
+  CHECK(m.error() == errc::handler_returned_early);
+  CHECK(k.committed[0] == 1);
+}
+
+TEST_CASE("cancelling for_each_partition drains, commits and leaves; a second time is abrupt", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  member m(w);
+  const bool twice = GENERATE(false, true);
+  m.start(5s);
+  REQUIRE(w.run_until([&] { return m.total() == 10; }));
+  m.cancel.emit(asio::cancellation_type::terminal);
+  w.poll();
+  CHECK(!m.ended);  // five seconds of work are in hand
+  if (twice) m.cancel.emit(asio::cancellation_type::terminal);
+  REQUIRE(w.run_until([&] { return m.ended; }));
+  CHECK(m.error() == asio::error::operation_aborted);
+  CHECK(k.committed.contains(0) == !twice);
+  CHECK((k.heartbeats.back().epoch == -1) == !twice);
+}
+
+TEST_CASE("a batch released without done() stops its stream in automatic mode, naming the offset", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  member m(w);
+  m.start([](kawait::partition p) -> asio::awaitable<void> {
+    while (auto batch = co_await p.async_next()) {
+      auto r = batch->begin();
+      ++r;
+      ++r;
+      batch->done_through(*r);
+    }
+  });
+  REQUIRE(w.run_until([&] { return m.ended; }));
+  CHECK(m.error() == errc::batch_abandoned);
+  try {
+    std::rethrow_exception(m.thrown);
+  } catch (const kawait::error& e) {
+    CHECK(std::string(e.what()).find("orders-0") != std::string::npos);
+    CHECK(std::string(e.what()).find("offset 3") != std::string::npos);
+  }
+  CHECK(k.committed[0] == 3);  // the low-water mark
+}
+
+TEST_CASE("a bad record batch is reported with its place, and a seek goes past it", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.append_numbers(0, 10);
+  k.corrupt_next = true;
+  k.append_numbers(0, 10);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  member m(w);
+  std::vector<std::int64_t> offsets;
+  std::string words;
+  m.start([&](kawait::partition p) -> asio::awaitable<void> {
+    for (;;) {
+      bool bad = false;
+      try {
+        auto batch = co_await p.async_next();
+        if (!batch) co_return;
+        for (const auto& r : *batch) offsets.push_back(r.offset());
+        batch->done();
+      } catch (const kawait::error& e) {
+        bad = e.code() == errc::crc_mismatch;
+        words = e.what();
+      }
+      if (bad) p.seek(30);
+    }
+  });
+  REQUIRE(w.run_until([&] { return offsets.size() == 30; }));
+  CHECK(offsets[19] == 19);
+  CHECK(offsets[20] == 30);
+  CHECK(words.find("orders-0@20") != std::string::npos);
+}
+
+TEST_CASE("what is pending completes when the consumer is destroyed", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.assign(0, {0});
+  auto c = std::make_unique<kawait::consumer>(w.executor(), simulated::member_config());
+  c->subscribe(kafka::topic);
+  std::vector<std::error_code> ends;
+  const auto note = [&](std::error_code ec, auto&&...) { ends.push_back(ec); };
+  c->async_run(note);
+  c->async_next_event([&](std::error_code ec, kawait::event e) {
+    REQUIRE(!ec);
+    REQUIRE(e.partitions.size() == 1);
+    e.partitions[0].async_next(note);
+    e.partitions[0].async_wait_end([&](std::error_code end) { CHECK(!end); });
+    c->async_next_event(note);
+  });
+  w.advance(10s);
+  CHECK(ends.empty());
+  c.reset();
+  w.poll();
+  REQUIRE(ends.size() == 3);
+  for (const auto& ec : ends) CHECK(ec == asio::error::operation_aborted);
+}
+
+TEST_CASE("a context that is destroyed with everything pending leaks nothing", "[consumer]") {
+  // Shown by the address sanitizer's build.
+  const int seconds = GENERATE(0, 1, 3, 30);
+  std::optional<kawait::batch> held;
+  auto w = std::make_unique<kawait::testing::world>();
+  auto k = std::make_unique<kafka>(*w, 2);
+  k->append_numbers(0, 10);
+  k->assign(0, {0, 1});
+  {
+    auto m = std::make_shared<member>(*w);
+    m->start([&held, m](kawait::partition p) -> asio::awaitable<void> {
+      if (p.index() == 0) held = co_await p.async_next();
+      co_await p.async_next();
+    });
+    w->advance(std::chrono::seconds(seconds));
+  }
+  w->destroy_context();
+  if (held) held->done();
+  held.reset();
+  k.reset();
+}
+
+}  // namespace

@@ -1,0 +1,358 @@
+#pragma once
+
+// One broker in memory, for whole consumers in virtual time: a log, offsets, and a group coordinator that does as the test says. It
+// knows only what these tests need of Kafka; tests/broker has the real one.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <kawait/kawait.hpp>
+#include <kawait/protocol/consumer_group_heartbeat.hpp>
+#include <kawait/protocol/fetch.hpp>
+#include <kawait/protocol/find_coordinator.hpp>
+#include <kawait/protocol/list_offsets.hpp>
+#include <kawait/protocol/metadata.hpp>
+#include <kawait/protocol/offset_commit.hpp>
+#include <kawait/protocol/offset_fetch.hpp>
+
+#include "batch_builder.hpp"
+#include "unit/scripted_broker.hpp"
+
+namespace simulated {
+
+using namespace std::chrono_literals;
+namespace protocol = kawait::protocol;
+namespace net = kawait::net;
+using kawait::kafka_error;
+
+/// A commit as the broker saw it.
+struct commit {
+  net::time_point at;
+  std::string member;
+  std::int32_t epoch;
+  std::int32_t partition;
+  std::int64_t offset;
+};
+
+/// A heartbeat as the broker saw it; without `owned`, it was a keep-alive.
+struct heartbeat {
+  net::time_point at;
+  std::string member;
+  std::int32_t epoch;
+  std::optional<std::set<std::int32_t>> owned;
+};
+
+class kafka {
+ public:
+  static constexpr const char* topic = "orders";
+
+  kafka(kawait::testing::world& w, std::int32_t partitions) : world_(w), grown_(w.executor()), logs_(static_cast<std::size_t>(partitions)) {
+    topic_id_.bytes[0] = std::byte{7};
+    w.network().listen("10.0.0.1", 9092, [this](std::unique_ptr<net::transport> t) { return serve(std::move(t)); });
+  }
+
+  // ---- The log.
+
+  /// Appends one record batch of the values; their offsets follow on.
+  void append(std::int32_t partition, const std::vector<std::string>& values) {
+    log& l = logs_.at(static_cast<std::size_t>(partition));
+    kawait::tests::batch_builder b(l.end);
+    for (const auto& v : values) b.add("key", v);
+    std::vector<std::byte> bytes = b.build();
+    if (std::exchange(corrupt_next, false)) bytes.back() ^= std::byte{1};
+    l.batches.emplace(l.end + static_cast<std::int64_t>(values.size()), std::move(bytes));
+    l.end += static_cast<std::int64_t>(values.size());
+    grown_.notify_all();
+  }
+  void append_numbers(std::int32_t partition, int count) {
+    std::vector<std::string> values;
+    for (int i = 0; i < count; ++i) values.push_back(std::to_string(logs_.at(static_cast<std::size_t>(partition)).end + i));
+    append(partition, values);
+  }
+
+  bool corrupt_next = false;  ///< The next batch appended has a wrong CRC.
+
+  // ---- The group.
+
+  /// What the member (the n-th that joined, from 0) shall own. It is told with its next heartbeats, in the protocol's steps.
+  void assign(std::size_t number, std::set<std::int32_t> partitions) { targets[number] = std::move(partitions); }
+  std::map<std::size_t, std::set<std::int32_t>> targets;
+  /// The answers to the next heartbeats of members that have joined, instead of what the group would say.
+  std::vector<kafka_error> heartbeat_errors;
+  std::vector<kafka_error> commit_errors;
+  std::chrono::milliseconds heartbeat_interval = 1s;
+  /// The coordinator does not answer for so long.
+  std::chrono::milliseconds commit_delay = 0ms;
+  std::vector<heartbeat> heartbeats;
+  std::vector<commit> commits;
+  std::map<std::int32_t, std::int64_t> committed;
+  std::size_t fetches = 0;
+
+ private:
+  struct log {
+    std::map<std::int64_t, std::vector<std::byte>> batches;  // by the offset behind them
+    std::int64_t end = 0;
+  };
+  struct member {
+    std::size_t number;
+    std::int32_t epoch = 0;
+    std::set<std::int32_t> owned;  // as told and acknowledged
+    std::optional<std::set<std::int32_t>> revoking;
+  };
+
+  asio::awaitable<void> serve(std::unique_ptr<net::transport> stream) {
+    scripted::peer p(std::move(stream));
+    for (;;) {
+      const scripted::incoming r = co_await p.next();
+      if (r.end) co_return;
+      switch (r.key) {
+        case 18: co_await p.answer(r, versions()); break;
+        case 3: co_await p.answer(r, metadata(), r.version); break;
+        case 10: co_await p.answer(r, find_coordinator(r)); break;
+        case 68: co_await p.answer(r, on_heartbeat(r)); break;
+        case 9: co_await p.answer(r, offset_fetch(r)); break;
+        case 8: {
+          if (commit_delay > 0ms) co_await net::async_sleep_for(commit_delay);
+          co_await p.answer(r, on_commit(r));
+          break;
+        }
+        case 2: co_await p.answer(r, list_offsets(r)); break;
+        case 1: co_await on_fetch(p, r); break;
+        default: co_return;
+      }
+    }
+  }
+
+  static protocol::api_versions_response versions() {
+    auto v = scripted::peer::kafka_43();
+    scripted::peer::add(v, 10, 0, 6);
+    scripted::peer::add(v, 68, 0, 1);
+    scripted::peer::add(v, 9, 1, 10);
+    scripted::peer::add(v, 8, 2, 10);
+    scripted::peer::add(v, 2, 1, 11);
+    return v;
+  }
+
+  protocol::metadata_response metadata() {
+    protocol::metadata_response m = scripted::metadata_of(1, "10.0.0.1");
+    auto& t = m.topics.emplace_back();
+    t.name = topic;
+    t.topic_id = topic_id_;
+    for (std::size_t i = 0; i < logs_.size(); ++i) {
+      auto& p = t.partitions.emplace_back();
+      p.partition_index = static_cast<std::int32_t>(i);
+      p.leader_id = 1;
+      p.leader_epoch = 3;
+    }
+    return m;
+  }
+
+  template <class Request>
+  static Request decoded(const scripted::incoming& r) {
+    Request q;
+    const kawait::failure bad = protocol::decode_request(q, r.rest(), r.version);
+    if (bad) throw std::runtime_error(bad.to_string());
+    return q;
+  }
+
+  protocol::find_coordinator_response find_coordinator(const scripted::incoming& r) {
+    const auto q = decoded<protocol::find_coordinator_request>(r);
+    protocol::find_coordinator_response f;
+    auto& c = f.coordinators.emplace_back();
+    group_ = std::string(q.coordinator_keys.at(0));
+    c.key = group_;
+    c.node_id = 1;
+    c.host = "10.0.0.1";
+    c.port = 9092;
+    return f;
+  }
+
+  protocol::consumer_group_heartbeat_response on_heartbeat(const scripted::incoming& r) {
+    const auto q = decoded<protocol::consumer_group_heartbeat_request>(r);
+    const std::string id(q.member_id);
+    heartbeat seen{world_.now(), id, q.member_epoch, std::nullopt};
+    if (q.topic_partitions) {
+      seen.owned.emplace();
+      for (const auto& t : *q.topic_partitions) seen.owned->insert(t.partitions.begin(), t.partitions.end());
+    }
+    heartbeats.push_back(seen);
+    protocol::consumer_group_heartbeat_response a;
+    a.heartbeat_interval_ms = static_cast<std::int32_t>(heartbeat_interval.count());
+    if (q.member_epoch < 0) {
+      members_.erase(id);
+      a.member_epoch = q.member_epoch;
+      return a;
+    }
+    if (q.member_epoch > 0 && !heartbeat_errors.empty()) {
+      a.error_code = static_cast<std::int16_t>(heartbeat_errors.front());
+      heartbeat_errors.erase(heartbeat_errors.begin());
+      if (a.error_code != 0) {
+        members_.erase(id);
+        return a;
+      }
+    }
+    if (q.member_epoch == 0 && !members_.contains(id)) {
+      member m;
+      m.number = numbers_.emplace(id, numbers_.size()).first->second;
+      members_.emplace(id, m);
+    }
+    const auto it = members_.find(id);
+    if (it == members_.end()) {
+      a.error_code = static_cast<std::int16_t>(kafka_error::unknown_member_id);
+      return a;
+    }
+    step(it->second, seen, a);
+    return a;
+  }
+
+  // One step of the protocol: first what is to be given up, at the same epoch; once that is acknowledged, the rest at the next.
+  void step(member& m, const heartbeat& seen, protocol::consumer_group_heartbeat_response& a) {
+    if (m.revoking && seen.owned && std::includes(m.revoking->begin(), m.revoking->end(), seen.owned->begin(), seen.owned->end())) {
+      m.owned = *m.revoking;
+      m.revoking.reset();
+    }
+    const std::set<std::int32_t>& target = targets[m.number];
+    std::optional<std::set<std::int32_t>> tell;
+    if (!m.revoking && m.owned != target) {
+      std::set<std::int32_t> kept;
+      std::set_intersection(m.owned.begin(), m.owned.end(), target.begin(), target.end(), std::inserter(kept, kept.end()));
+      if (kept != m.owned) {
+        m.revoking = kept;
+        tell = kept;
+      } else {
+        m.owned = target;
+        m.epoch = ++group_epoch_;
+        tell = target;
+      }
+    }
+    if (m.epoch == 0) m.epoch = ++group_epoch_;
+    if (seen.epoch == 0 && !tell) tell = m.owned;
+    a.member_epoch = m.epoch;
+    if (!tell) return;
+    a.assignment.emplace();
+    if (tell->empty()) return;
+    auto& t = a.assignment->topic_partitions.emplace_back();
+    t.topic_id = topic_id_;
+    t.partitions.assign(tell->begin(), tell->end());
+  }
+
+  protocol::offset_fetch_response offset_fetch(const scripted::incoming& r) {
+    const auto q = decoded<protocol::offset_fetch_request>(r);
+    protocol::offset_fetch_response f;
+    auto& g = f.groups.emplace_back();
+    g.group_id = group_;
+    for (const auto& t : *q.groups.at(0).topics) {
+      auto& topic_out = g.topics.emplace_back();
+      topic_out.topic_id = t.topic_id;
+      for (const auto p : t.partition_indexes) {
+        auto& out = topic_out.partitions.emplace_back();
+        out.partition_index = p;
+        out.committed_offset = committed.contains(p) ? committed[p] : -1;
+        out.metadata = "";
+      }
+    }
+    return f;
+  }
+
+  protocol::offset_commit_response on_commit(const scripted::incoming& r) {
+    const auto q = decoded<protocol::offset_commit_request>(r);
+    kafka_error error = kafka_error::none;
+    if (!commit_errors.empty()) {
+      error = commit_errors.front();
+      commit_errors.erase(commit_errors.begin());
+    }
+    protocol::offset_commit_response c;
+    for (const auto& t : q.topics) {
+      auto& topic_out = c.topics.emplace_back();
+      topic_out.topic_id = t.topic_id;
+      for (const auto& p : t.partitions) {
+        auto& out = topic_out.partitions.emplace_back();
+        out.partition_index = p.partition_index;
+        out.error_code = static_cast<std::int16_t>(error);
+        if (error != kafka_error::none) continue;
+        committed[p.partition_index] = p.committed_offset;
+        commits.push_back({world_.now(), std::string(q.member_id), q.generation_id_or_member_epoch, p.partition_index, p.committed_offset});
+      }
+    }
+    return c;
+  }
+
+  protocol::list_offsets_response list_offsets(const scripted::incoming& r) {
+    const auto q = decoded<protocol::list_offsets_request>(r);
+    protocol::list_offsets_response l;
+    for (const auto& t : q.topics) {
+      auto& topic_out = l.topics.emplace_back();
+      topic_out.name = topic;
+      for (const auto& p : t.partitions) {
+        auto& out = topic_out.partitions.emplace_back();
+        out.partition_index = p.partition_index;
+        out.offset = p.timestamp == protocol::list_offsets_request::latest ? logs_.at(static_cast<std::size_t>(p.partition_index)).end : 0;
+        out.leader_epoch = 3;
+      }
+    }
+    return l;
+  }
+
+  // Grants no session: the client asks for everything each time.
+  asio::awaitable<void> on_fetch(scripted::peer& p, const scripted::incoming& r) {
+    const auto q = decoded<protocol::fetch_request>(r);
+    ++fetches;
+    const net::time_point until = world_.now() + std::chrono::milliseconds(q.max_wait_ms);
+    bool any = false;
+    while (!any) {
+      for (const auto& t : q.topics) {
+        for (const auto& part : t.partitions) any |= logs_.at(static_cast<std::size_t>(part.partition)).end > part.fetch_offset;
+      }
+      if (any || world_.now() >= until) break;
+      co_await grown_.wait_until(until);
+    }
+    protocol::fetch_response f;
+    std::vector<std::vector<std::byte>> bytes;
+    bytes.reserve(64);
+    for (const auto& t : q.topics) {
+      auto& topic_out = f.responses.emplace_back();
+      topic_out.topic_id = t.topic_id;
+      for (const auto& part : t.partitions) {
+        const log& l = logs_.at(static_cast<std::size_t>(part.partition));
+        auto& out = topic_out.partitions.emplace_back();
+        out.partition_index = part.partition;
+        out.high_watermark = l.end;
+        out.last_stable_offset = l.end;
+        std::vector<std::byte>& records = bytes.emplace_back();
+        for (auto b = l.batches.upper_bound(part.fetch_offset); b != l.batches.end(); ++b) {
+          if (!records.empty() && records.size() + b->second.size() > static_cast<std::size_t>(part.partition_max_bytes)) break;
+          records.insert(records.end(), b->second.begin(), b->second.end());
+        }
+        out.records = std::span<const std::byte>(records);
+      }
+    }
+    co_await p.answer(r, std::move(f));
+  }
+
+  kawait::testing::world& world_;
+  net::condition grown_;
+  std::vector<log> logs_;
+  kawait::uuid topic_id_;
+  std::string group_;
+  std::map<std::string, member> members_;
+  std::map<std::string, std::size_t> numbers_;
+  std::int32_t group_epoch_ = 0;
+};
+
+/// The settings of a member of the group "g".
+inline kawait::config member_config() {
+  kawait::config c("10.0.0.1:9092");
+  c.group_id("g").auto_offset_reset(kawait::offset_reset::earliest).auto_commit_interval(5s).rebalance_timeout(60s);
+  return c;
+}
+
+}  // namespace simulated
