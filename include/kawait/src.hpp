@@ -1,6 +1,6 @@
 #pragma once
 
-/// The library compiled once: define KAWAIT_SEPARATE_COMPILATION everywhere and include this in exactly one translation unit.
+/// The library compiled once: define KAWAIT_SEPARATE_COMPILATION everywhere, include this in exactly one translation unit.
 /// Written by tests/layering/check.py --write-src.
 
 #include <kawait/detail/config.hpp>

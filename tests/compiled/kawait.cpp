@@ -1,0 +1,1 @@
+#include <kawait/src.hpp>

@@ -1,0 +1,4 @@
+#include <kawait/kawait.hpp>
+
+const std::error_category& category_of_two();
+const std::error_category& category_of_two() { return kawait::kawait_category(); }

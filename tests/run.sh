@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# run.sh [--quick]
+# Installs what is missing (Debian 12, root or sudo), builds, and passes all tests, those against a real Kafka included;
+# then again with sanitizers, clang, epoll and Meson. --quick: the first build only. The last line: N passed, N failed.
+set -uo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root" || exit 1
+quick=0
+case ${1:-} in
+  '') ;;
+  --quick) quick=1 ;;
+  *) sed -n '2,4s/^# \?//p' "$0" >&2; exit 2 ;;
+esac
+
+work=$(mktemp -d)
+# Everything that a test makes is beneath, and what it forgets to end is found there.
+export TMPDIR=$work
+# The build folders lie side by side, so that they can share what a compiler made of the same file.
+export CCACHE_BASEDIR=$root
+passed=0 failed=0 failures=() group=
+
+finish() {
+  trap '' INT TERM HUP
+  if [ -n "$group" ]; then
+    # The step's own process group: its traps get a few seconds to end what they started.
+    kill -TERM -- "-$group" 2>/dev/null
+    for _ in $(seq 50); do kill -0 -- "-$group" 2>/dev/null || break; sleep 0.1; done
+    kill -KILL -- "-$group" 2>/dev/null
+  fi
+  find "$work" -name '[0-9]*.pid' -exec dirname {} \; 2>/dev/null | sort -u | while read -r dir; do
+    tests/kafka/kafka-down "$dir"
+  done
+  rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# step NAME COMMAND...: runs it in a process group of its own, to the terminal and to $work/log.
+# In the background and waited for, since bash runs a trap only after a foreground command has ended.
+step() {
+  local name=$1 code=0
+  shift
+  echo "--- $name: $*"
+  setsid bash -c 'set -o pipefail; log=$1; shift; "$@" 2>&1 </dev/null | tee "$log"' _ "$work/log" "$@" &
+  group=$!
+  wait "$group" || code=$?
+  group=
+  return $code
+}
+
+count() { # NAME PASSED FAILED
+  passed=$((passed + $2))
+  failed=$((failed + $3))
+  [ "$3" = 0 ] || failures+=("$1: $3")
+}
+
+build() { # NAME COMMAND...: counts only when it fails
+  step "$@" && return
+  count "$1" 0 1
+  return 1
+}
+
+run_ctest() { # NAME PRESET [ctest option...]
+  local name=$1 preset=$2 line
+  shift 2
+  step "$name" ctest --preset "$preset" -j2 "$@"
+  line=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests? failed out of [0-9]+' "$work/log" | tail -1)
+  if [[ $line =~ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
+    count "$name" $((BASH_REMATCH[2] - BASH_REMATCH[1])) "${BASH_REMATCH[1]}"
+  else
+    count "$name (no summary, no test)" 0 1
+  fi
+}
+
+run_meson() {
+  local ok bad again=()
+  [ ! -e build/meson/build.ninja ] || again=(--reconfigure)
+  build meson-setup meson setup build/meson ${again[@]+"${again[@]}"} --buildtype=plain -Doptimization=0 || return
+  build meson-compile meson compile -C build/meson || return
+  step meson meson test -C build/meson --print-errorlogs
+  ok=$(awk '$1 == "Ok:" {print $2}' "$work/log")
+  bad=$(awk '$1 == "Fail:" || $1 == "Timeout:" || $1 == "Unexpected" {sum += $NF} END {print sum + 0}' "$work/log")
+  [ "${ok:-0}" -gt 0 ] || bad=$((bad + 1))
+  count meson "${ok:-0}" "$bad"
+}
+
+configuration() { # PRESET TARGET [ctest option...]
+  local preset=$1 target=$2
+  shift 2
+  build "$preset-configure" cmake --preset "$preset" || return
+  build "$preset-build" cmake --build --preset "$preset" --target "$target" || return
+  run_ctest "$preset" "$preset" "$@"
+}
+
+timed() {
+  local start=$SECONDS name=$1
+  "$@"
+  echo "--- $name ${2:-}: $((SECONDS - start)) s"
+}
+
+kinds=(build test kafka)
+[ $quick = 1 ] || kinds+=(clang)
+step packages tests/install-packages "${kinds[@]}" || exit 1
+# Before the tests, whose time-outs should not pay for a registry.
+step jars tests/kafka/fetch-jars 4.3.1 4.0.0 4.2.1 || exit 1
+step venv tests/kafka/venv || exit 1
+
+timed configuration default all
+if [ $quick = 0 ]; then
+  timed configuration asan lean -L '^(unit|threads|memory|simulation|smoke)$'
+  timed configuration tsan threaded -L '^threads$'
+  timed configuration clang-epoll lean -L '^(unit|threads|memory|simulation|smoke)$'
+  timed run_meson
+fi
+
+echo "--- all of it: $SECONDS s"
+for failure in ${failures[@]+"${failures[@]}"}; do echo "FAILED $failure"; done
+echo "$passed passed, $failed failed"
+[ $failed = 0 ] && [ $passed -gt 0 ]
