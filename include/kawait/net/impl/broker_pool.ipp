@@ -305,6 +305,7 @@ KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::open
   auto first = co_await open_known(s, known.ready, words);
   if (first || s->retired()) co_return std::move(first);
   const std::vector<host_port> list = bootstrap_;
+  std::error_code common = errc::bootstrap_failed;
   const std::size_t start = list.empty() ? 0 : static_cast<std::size_t>(env_->random() % list.size());
   for (std::size_t i = 0; i < list.size(); ++i) {
     const host_port& where = list[(start + i) % list.size()];
@@ -314,10 +315,17 @@ KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::open
       co_return std::move(reached);
     }
     detail::append(words, reached.error());
+    if (i == 0) {
+      common = reached.error().code;
+    } else if (common != reached.error().code) {
+      common = errc::bootstrap_failed;
+    }
   }
   auto last = co_await open_known(s, known.waiting, words);
   if (last || s->retired()) co_return std::move(last);
-  co_return failure(errc::bootstrap_failed, std::move(words));
+  // Where all names are wrong, or all ports are another's, the code can say so.
+  const bool telling = common == errc::unresolved_host || common == errc::not_kafka;
+  co_return failure(telling && nodes_.empty() ? common : make_error_code(errc::bootstrap_failed), std::move(words));
 }
 
 KAWAIT_DECL broker_pool::broker_pool(asio::any_io_executor executor, connection_options options,

@@ -47,7 +47,6 @@ KAWAIT_DECL tcp_transport::tcp_transport(asio::ip::tcp::socket socket, std::stri
     : socket_(std::move(socket)), peer_(std::move(peer)) {
   std::error_code ignored;  // A slower connection is better than none.
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  socket_.non_blocking(true, ignored);
 }
 
 KAWAIT_DECL asio::awaitable<std::size_t> tcp_transport::read_some(std::span<std::byte> room, std::error_code& ec) {
@@ -94,17 +93,18 @@ KAWAIT_DECL asio::awaitable<result<std::vector<address>>> tcp_network::resolve(h
   }
   const asio::any_io_executor executor = co_await asio::this_coro::executor;
   const auto shared = std::make_shared<detail::tcp_resolution>(executor);
-  shared->resolver.async_resolve(where.host, std::to_string(where.port),
-                                 [shared, where](std::error_code code, asio::ip::tcp::resolver::results_type found) {
-                                   shared->done = true;
-                                   shared->code = code;
-                                   for (const auto& entry : found) {
-                                     address a(where.host, entry.endpoint().address().to_string(), where.port);
-                                     auto& all = shared->addresses;
-                                     if (std::find(all.begin(), all.end(), a) == all.end()) all.push_back(std::move(a));
-                                   }
-                                   shared->ready.notify_all();
-                                 });
+  const auto flags = asio::ip::tcp::resolver::numeric_service | asio::ip::tcp::resolver::address_configured;
+  const auto keep = [shared, where](std::error_code code, asio::ip::tcp::resolver::results_type found) {
+    shared->done = true;
+    shared->code = code;
+    for (const auto& entry : found) {
+      address a(where.host, entry.endpoint().address().to_string(), where.port);
+      auto& all = shared->addresses;
+      if (std::find(all.begin(), all.end(), a) == all.end()) all.push_back(std::move(a));
+    }
+    shared->ready.notify_all();
+  };
+  shared->resolver.async_resolve(where.host, std::to_string(where.port), flags, keep);
   while (!shared->done) {
     const std::error_code late = co_await shared->ready.wait_until(deadline);
     if (late && !shared->done) {

@@ -12,7 +12,8 @@ inline net::connection_options connection_options_of(const options& o) {
   net::connection_options c;
   c.client_id = o.client_id;
   c.request_timeout = o.request_timeout;
-  c.setup_timeout = o.connection_setup_timeout;
+  // Who waits two seconds for the cluster must not be kept for ten by one address that says nothing.
+  c.setup_timeout = std::min(o.connection_setup_timeout, o.default_api_timeout);
   return c;
 }
 

@@ -1,0 +1,340 @@
+#include <kawait/machine/offset_tracker.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "catch.hpp"
+
+namespace {
+
+using kawait::offset_and_epoch;
+using kawait::machine::offset_tracker;
+using mark = std::optional<offset_and_epoch>;
+
+offset_tracker started_at(std::int64_t offset) {
+  offset_tracker tracker;
+  tracker.restart(offset_and_epoch(offset, 1));
+  return tracker;
+}
+
+TEST_CASE("offset_tracker: the mark is the next offset of what is done without a gap", "[offset_tracker]") {
+  auto tracker = started_at(100);
+  CHECK_FALSE(tracker.committable());
+  const auto a = tracker.open(100, 110, 5);
+  const auto b = tracker.open(110, 120, 6);
+  const auto c = tracker.open(120, 130, 7);
+  CHECK(tracker.open_count() == 3);
+  CHECK_FALSE(tracker.committable());
+
+  tracker.done(c, 130);
+  CHECK_FALSE(tracker.committable());
+  tracker.done(a, 104);
+  CHECK(tracker.committable() == mark({104, 5}));
+  tracker.done(a, 110);
+  CHECK(tracker.committable() == mark({110, 5}));
+  tracker.done(b, 120);
+  CHECK(tracker.committable() == mark({130, 7}));
+  CHECK(tracker.open_count() == 3);  // done, but the handles still exist
+}
+
+TEST_CASE("offset_tracker: gaps between batches are done with the next batch", "[offset_tracker]") {
+  auto tracker = started_at(100);
+  const auto a = tracker.open(105, 110, 1);
+  const auto b = tracker.open(115, 120, 1);
+  CHECK_FALSE(tracker.committable());
+  tracker.done(a, 105);  // nothing of it
+  CHECK_FALSE(tracker.committable());
+  tracker.done(a, 110);
+  CHECK(tracker.committable() == mark({110, 1}));
+  tracker.done(b, 115);
+  CHECK(tracker.committable() == mark({110, 1}));
+  tracker.done(b, 116);
+  CHECK(tracker.committable() == mark({116, 1}));
+}
+
+TEST_CASE("offset_tracker: what held nothing to hand out is skipped behind what is in hand", "[offset_tracker]") {
+  auto tracker = started_at(100);
+  tracker.skip(103, 4);  // a control batch
+  CHECK(tracker.committable() == mark({103, 4}));
+  const auto a = tracker.open(103, 110, 4);
+  tracker.skip(112, 5);
+  tracker.skip(111, 5);  // not back
+  CHECK(tracker.committable() == mark({103, 4}));
+  tracker.done(a, 110);
+  CHECK(tracker.committable() == mark({112, 5}));
+  CHECK(tracker.open_count() == 1);
+}
+
+TEST_CASE("offset_tracker: done never moves back nor beyond its batch", "[offset_tracker]") {
+  auto tracker = started_at(0);
+  const auto a = tracker.open(0, 10, 1);
+  tracker.open(10, 20, 1);
+  tracker.done(a, 7);
+  tracker.done(a, 3);
+  CHECK(tracker.committable() == mark({7, 1}));
+  tracker.done(a, -5);
+  CHECK(tracker.committable() == mark({7, 1}));
+  tracker.done(a, std::numeric_limits<std::int64_t>::max());
+  CHECK(tracker.committable() == mark({10, 1}));
+  tracker.done(a, 20);
+  tracker.done(0, 20);
+  tracker.done(99, 20);
+  CHECK(tracker.committable() == mark({10, 1}));
+}
+
+TEST_CASE("offset_tracker: a batch released before it is done stays a hole", "[offset_tracker]") {
+  auto tracker = started_at(0);
+  const auto a = tracker.open(0, 10, 1);
+  const auto b = tracker.open(10, 20, 1);
+  const auto c = tracker.open(20, 30, 1);
+  tracker.done(c, 30);
+  tracker.released(c);
+  CHECK_FALSE(tracker.abandoned());
+  tracker.done(b, 15);
+  tracker.released(b);
+  CHECK(tracker.abandoned() == 15);
+  CHECK(tracker.open_count() == 1);
+  tracker.done(b, 20);  // too late
+  tracker.done(a, 10);
+  tracker.released(a);
+  CHECK(tracker.committable() == mark({15, 1}));
+  CHECK(tracker.open_count() == 0);
+
+  const auto d = tracker.open(30, 40, 1);
+  CHECK(tracker.open_count() == 1);
+  tracker.done(d, 40);
+  tracker.released(d);
+  CHECK(tracker.open_count() == 0);
+  CHECK(tracker.committable() == mark({15, 1}));
+  CHECK(tracker.abandoned() == 15);
+
+  tracker.restart(offset_and_epoch(15));
+  CHECK_FALSE(tracker.abandoned());
+}
+
+TEST_CASE("offset_tracker: of two holes the first counts", "[offset_tracker]") {
+  auto tracker = started_at(0);
+  const auto a = tracker.open(0, 10, 1);
+  const auto b = tracker.open(10, 20, 1);
+  tracker.released(b);
+  CHECK(tracker.abandoned() == 10);
+  tracker.released(a);
+  CHECK(tracker.abandoned() == 0);
+  CHECK_FALSE(tracker.committable());
+}
+
+TEST_CASE("offset_tracker: after a restart older tickets and commits are nobody's", "[offset_tracker]") {
+  auto tracker = started_at(0);
+  const auto a = tracker.open(0, 10, 1);
+  tracker.done(a, 10);
+  const auto commit = tracker.on_commit_sent({10, 1});
+  const auto old = tracker.open(10, 20, 1);
+
+  tracker.restart(offset_and_epoch(5));
+  CHECK_FALSE(tracker.committable());
+  CHECK_FALSE(tracker.commit_in_flight());
+  CHECK(tracker.open_count() == 0);
+  const auto b = tracker.open(5, 8, 1);
+  tracker.done(old, 20);
+  tracker.released(old);
+  tracker.released(a);
+  CHECK(tracker.open_count() == 1);
+  CHECK_FALSE(tracker.committable());
+  CHECK_FALSE(tracker.abandoned());
+
+  tracker.done(b, 8);
+  CHECK(tracker.uncommitted() == mark({8, 1}));
+  tracker.on_committed(commit);  // of 10, before the seek: what was sought since must still be committed
+  CHECK(tracker.uncommitted() == mark({8, 1}));
+  CHECK_FALSE(tracker.committed());
+}
+
+TEST_CASE("offset_tracker: uncommitted is what is neither committed nor being committed", "[offset_tracker]") {
+  auto tracker = started_at(0);
+  const auto a = tracker.open(0, 10, 1);
+  CHECK_FALSE(tracker.uncommitted());
+  tracker.done(a, 4);
+  CHECK(tracker.uncommitted() == mark({4, 1}));
+  const auto first = tracker.on_commit_sent({4, 1});
+  CHECK(tracker.commit_in_flight());
+  CHECK_FALSE(tracker.uncommitted());
+  tracker.done(a, 6);
+  CHECK(tracker.uncommitted() == mark({6, 1}));
+  const auto second = tracker.on_commit_sent({6, 1});
+  CHECK_FALSE(tracker.uncommitted());
+
+  SECTION("both succeed") {
+    tracker.on_committed(first);
+    CHECK(tracker.committed() == mark({4, 1}));
+    CHECK_FALSE(tracker.uncommitted());
+    tracker.on_committed(second);
+    CHECK_FALSE(tracker.uncommitted());
+    CHECK_FALSE(tracker.commit_in_flight());
+  }
+  SECTION("the second fails: it is due again") {
+    tracker.on_commit_failed(second);
+    CHECK(tracker.uncommitted() == mark({6, 1}));
+    tracker.on_committed(first);
+    CHECK(tracker.uncommitted() == mark({6, 1}));
+  }
+  SECTION("the first fails: the second covers it") {
+    tracker.on_commit_failed(first);
+    CHECK_FALSE(tracker.uncommitted());
+    tracker.on_committed(second);
+    CHECK_FALSE(tracker.uncommitted());
+  }
+  SECTION("answered in the other order: the later one is what the broker holds") {
+    tracker.on_committed(second);
+    tracker.on_committed(first);
+    CHECK(tracker.committed() == mark({6, 1}));
+  }
+  SECTION("an id that is unknown or answered twice") {
+    tracker.on_committed(second);
+    tracker.on_committed(second);
+    tracker.on_commit_failed(second);
+    tracker.on_committed(12345);
+    CHECK(tracker.committed() == mark({6, 1}));
+    CHECK_FALSE(tracker.uncommitted());
+  }
+}
+
+TEST_CASE("offset_tracker: a user's commit beyond the mark leaves nothing to commit below it", "[offset_tracker]") {
+  auto tracker = started_at(0);
+  const auto a = tracker.open(0, 10, 1);
+  tracker.done(a, 4);
+  tracker.on_committed(tracker.on_commit_sent({8, 1}));
+  CHECK_FALSE(tracker.uncommitted());
+  tracker.done(a, 10);
+  CHECK(tracker.uncommitted() == mark({10, 1}));
+}
+
+TEST_CASE("offset_tracker: holds no more than what is in hand", "[offset_tracker]") {
+  // Without done() and with a hole in front, a million batches come and go; open_count and the mark are all that may remain.
+  auto tracker = started_at(0);
+  tracker.released(tracker.open(0, 1, 1));
+  for (std::int64_t i = 1; i < 1'000'000; ++i) tracker.released(tracker.open(i, i + 1, 1));
+  CHECK(tracker.open_count() == 0);
+  CHECK(tracker.abandoned() == 0);
+}
+
+// The contract (N3) said the slow way: every handed-out offset is done or not, and the mark is found by walking over all of them.
+class naive_model {
+ public:
+  void restart() { *this = naive_model(); }
+  void open(std::uint64_t ticket, std::int64_t begin, std::int64_t end) {
+    batches_[ticket] = {begin, end, {}, true};
+  }
+  void skip(std::int64_t end) { batches_[1'000'000'000 + skips_++] = {end, end, {}, false}; }
+  void done(std::uint64_t ticket, std::int64_t next) {
+    const auto found = batches_.find(ticket);
+    if (found == batches_.end() || !found->second.held) return;
+    for (std::int64_t o = found->second.begin; o < std::min(next, found->second.end); ++o) found->second.done.insert(o);
+  }
+  void released(std::uint64_t ticket) {
+    const auto found = batches_.find(ticket);
+    if (found == batches_.end()) return;
+    found->second.held = false;
+  }
+  std::optional<std::int64_t> committable() const {
+    std::optional<std::int64_t> result;
+    for (const auto& b : in_order()) {
+      for (std::int64_t o = b.begin; o < b.end; ++o) {
+        if (!b.done.count(o)) return result;
+        result = o + 1;
+      }
+      if (b.begin == b.end) result = b.end;
+    }
+    return result;
+  }
+  std::optional<std::int64_t> abandoned() const {
+    for (const auto& b : in_order()) {
+      for (std::int64_t o = b.begin; o < b.end; ++o) {
+        if (!b.done.count(o) && !b.held) return o;
+      }
+    }
+    return std::nullopt;
+  }
+  std::size_t open_count() const {
+    std::size_t n = 0;
+    for (const auto& [ticket, b] : batches_) n += b.held;
+    return n;
+  }
+
+ private:
+  struct batch {
+    std::int64_t begin, end;
+    std::set<std::int64_t> done;
+    bool held;
+  };
+  std::vector<batch> in_order() const {
+    std::vector<batch> all;
+    for (const auto& [ticket, b] : batches_) all.push_back(b);
+    std::sort(all.begin(), all.end(), [](const batch& a, const batch& b) { return a.end < b.end; });
+    return all;
+  }
+
+  std::map<std::uint64_t, batch> batches_;
+  std::uint64_t skips_ = 0;
+};
+
+void run_seed(std::uint64_t seed) {
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  const auto up_to = [&](std::uint64_t n) { return static_cast<std::int64_t>(random() % n); };
+  offset_tracker tracker;
+  naive_model model;
+  std::vector<std::pair<std::uint64_t, std::int64_t>> tickets;  // with the ends, also those of earlier restarts
+  std::set<std::uint64_t> released;
+  std::int64_t position = up_to(50);
+  tracker.restart(offset_and_epoch(position));
+  for (int step = 0; step < 120; ++step) {
+    const auto what = up_to(100);
+    if (what < 25) {
+      const std::int64_t begin = position + (up_to(3) == 0 ? up_to(4) : 0);
+      const std::int64_t end = begin + 1 + up_to(6);
+      const auto t = tracker.open(begin, end, 1);
+      model.open(t, begin, end);
+      tickets.emplace_back(t, end);
+      position = end;
+    } else if (what < 30) {
+      position += 1 + up_to(3);
+      tracker.skip(position, 1);
+      model.skip(position);
+    } else if (what < 75 && !tickets.empty()) {
+      const auto& [t, end] = tickets[static_cast<std::size_t>(up_to(tickets.size()))];
+      const auto next = up_to(2) == 0 ? end : end - up_to(7);
+      tracker.done(t, next);
+      model.done(t, next);
+    } else if (what < 97 && !tickets.empty()) {
+      // Mostly what is done is released; a batch that is not becomes a hole, which ends most of what there is to see.
+      const auto& [t, end] = tickets[static_cast<std::size_t>(up_to(tickets.size()))];
+      if (up_to(8) != 0) {
+        tracker.done(t, end);
+        model.done(t, end);
+      }
+      if (released.insert(t).second) {
+        tracker.released(t);
+        model.released(t);
+      }
+    } else if (what >= 98) {
+      position = up_to(200);
+      tracker.restart(offset_and_epoch(position));
+      model.restart();
+    }
+    const auto found = tracker.committable();
+    CHECK((found ? std::optional<std::int64_t>(found->offset) : std::nullopt) == model.committable());
+    CHECK(tracker.abandoned() == model.abandoned());
+    CHECK(tracker.open_count() == model.open_count());
+  }
+}
+
+TEST_CASE("offset_tracker: agrees with a naive model, whatever the order (N3)", "[offset_tracker]") {
+  for (std::uint64_t seed = 1; seed <= 2000; ++seed) run_seed(seed);
+}
+
+}  // namespace

@@ -1,0 +1,240 @@
+#include "catch.hpp"
+
+#include <thread>
+
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+
+#include "scripted_broker.hpp"
+
+#include <kawait/net/tcp.hpp>
+#include <kawait/protocol/fetch.hpp>
+
+namespace {
+
+using namespace scripted;
+using kawait::errc;
+using tcp = asio::ip::tcp;
+
+/// A broker in a context of its own, so that the client's is the only one that is tested.
+class loopback {
+ public:
+  using script = std::function<asio::awaitable<void>(peer&)>;
+
+  explicit loopback(script serve) : serve_(std::move(serve)), acceptor_(io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0)) {
+    acceptor_.async_accept([this](std::error_code ec, tcp::socket socket) {
+      if (ec) return;
+      asio::co_spawn(io_, run(std::move(socket)), asio::detached);
+    });
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  ~loopback() {
+    asio::post(io_, [this] { acceptor_.close(); });
+    thread_.join();
+  }
+
+  std::uint16_t port() { return port_; }
+
+ private:
+  asio::awaitable<void> run(tcp::socket socket) {
+    peer p(std::make_unique<net::tcp_transport>(std::move(socket), "client"));
+    co_await serve_(p);
+  }
+
+  script serve_;
+  asio::io_context io_{1};
+  tcp::acceptor acceptor_;
+  std::uint16_t port_ = acceptor_.local_endpoint().port();
+  std::thread thread_;
+};
+
+template <class T>
+T run(asio::io_context& io, asio::awaitable<T> coroutine) {
+  std::optional<T> end;
+  const auto finish = [&end](asio::awaitable<T> c) -> asio::awaitable<void> {
+    auto value = co_await std::move(c);
+    end.emplace(std::move(value));
+  };
+  asio::co_spawn(io, finish(std::move(coroutine)), [](std::exception_ptr e) {
+    if (e) std::rethrow_exception(e);
+  });
+  io.restart();
+  while (!end && io.run_one() != 0) {
+  }
+  REQUIRE(end.has_value());
+  return *std::move(end);
+}
+
+opened connect(asio::io_context& io, std::uint16_t port) {
+  const net::host_port where("127.0.0.1", port);
+  return run(io, net::connection::open(io.get_executor(), where, net::connection_options(), net::time_point::max()));
+}
+
+/// Counts slabs and bytes asked for.
+class counting_slabs final : public kawait::wire::slab_source {
+ public:
+  kawait::wire::slab_ref acquire(std::size_t bytes) override {
+    ++slabs;
+    asked += bytes;
+    return kawait::wire::slab_ref(kawait::wire::slab::create(bytes));
+  }
+
+  std::size_t slabs = 0;
+  std::size_t asked = 0;
+};
+
+std::byte pattern(std::size_t i) { return static_cast<std::byte>((i * 2654435761u) >> 13); }
+
+asio::awaitable<void> serve_fetches(peer& p, std::vector<std::size_t> sizes) {
+  (void)co_await p.shake_hands();
+  for (const std::size_t size : sizes) {
+    const incoming r = co_await p.next();
+    if (r.end) co_return;
+    std::vector<std::byte> records(size);
+    for (std::size_t i = 0; i < size; ++i) records[i] = pattern(i);
+    protocol::fetch_response response;
+    response.responses.emplace_back();
+    response.responses.back().partitions.emplace_back();
+    response.responses.back().partitions.back().records = records;
+    co_await p.answer(r, std::move(response));
+  }
+  co_await p.drain();
+}
+
+TEST_CASE("a large response arrives whole, in one slab", "[net][tcp]") {
+  // Around the staging buffer, around the low-water mark, and large ones with small ones behind them.
+  const std::vector<std::size_t> sizes = {0, 4000,    4096, 5000, 32 * 1024, 512 * 1024, 512 * 1024 + 1, 20 * 1024 * 1024,
+                                          1, 700'000, 3};
+  loopback broker([&](peer& p) { return serve_fetches(p, sizes); });
+  asio::io_context io(1);
+  auto c = connect(io, broker.port());
+  REQUIRE(c);
+  for (const std::size_t size : sizes) {
+    CAPTURE(size);
+    counting_slabs slabs;
+    protocol::fetch_request request;
+    auto a = run(io, (*c)->async_request(request, 20s, slabs));
+    REQUIRE(a);
+    CHECK(slabs.slabs == 1);
+    CHECK(slabs.asked >= size);
+    CHECK(slabs.asked <= size + 200);
+    const auto& records = a->message.responses.at(0).partitions.at(0).records;
+    REQUIRE(records.has_value());
+    REQUIRE(records->size() == size);
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < size; ++i) wrong += (*records)[i] != pattern(i);
+    CHECK(wrong == 0);
+    if (size != 0) {
+      CHECK(records->data() >= a->buffer->data());
+      CHECK(records->data() + size <= a->buffer->data() + a->buffer->capacity());
+    }
+  }
+  (*c)->close();
+  io.restart();
+  io.run();  // nothing is left
+}
+
+TEST_CASE("pipelined responses of all sizes over TCP", "[net][tcp]") {
+  const std::vector<std::size_t> sizes = {100'000, 10, 3'000'000, 5'000, 10};
+  loopback broker([&](peer& p) { return serve_fetches(p, sizes); });
+  asio::io_context io(1);
+  auto c = connect(io, broker.port());
+  REQUIRE(c);
+  std::vector<std::size_t> got;
+  protocol::fetch_request request;
+  const auto wait = [&](asio::awaitable<kawait::result<net::answer<protocol::fetch_request>>> op) -> asio::awaitable<void> {
+    auto r = co_await std::move(op);
+    got.push_back(r ? r->message.responses.at(0).partitions.at(0).records->size() : 0);
+    if (got.size() == sizes.size()) (*c)->close();
+  };
+  for (std::size_t i = 0; i < sizes.size(); ++i) asio::co_spawn(io, wait((*c)->async_request(request)), asio::detached);
+  io.restart();
+  io.run();
+  CHECK(got == sizes);
+}
+
+TEST_CASE("a refused port, a name that is none, localhost", "[net][tcp]") {
+  asio::io_context io(1);
+  std::uint16_t port = 0;
+  {
+    tcp::acceptor taken(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    port = taken.local_endpoint().port();
+  }
+  auto refused = connect(io, port);
+  REQUIRE(!refused);
+  CHECK(refused.error().code == asio::error::connection_refused);
+  CHECK(refused.error().words == "127.0.0.1:" + std::to_string(port));
+
+  net::network& network = net::environment::of(io).net();
+  const auto deadline = [] { return std::chrono::steady_clock::now() + 20s; };
+  auto literal = run(io, network.resolve(net::host_port("::1", 9092), deadline()));
+  REQUIRE(literal);
+  CHECK(literal->size() == 1);
+  CHECK(literal->at(0).to_string() == "[::1]:9092");
+  auto local = run(io, network.resolve(net::host_port("localhost", 9092), deadline()));
+  REQUIRE(local);
+  CHECK(!local->empty());
+  CHECK(local->at(0).host == "localhost");
+  auto none = run(io, network.resolve(net::host_port("no-such-host.invalid", 9092), deadline()));
+  REQUIRE(!none);
+  CHECK(none.error().code == errc::unresolved_host);
+  CHECK(none.error().words.find("no-such-host.invalid:9092") == 0);
+}
+
+TEST_CASE("a silent peer ends at the connection's own time-out", "[net][tcp]") {
+  loopback broker([](peer& p) { return p.drain(); });
+  asio::io_context io(1);
+  net::connection_options options;
+  options.setup_timeout = 100ms;
+  const net::host_port where("127.0.0.1", broker.port());
+  auto c = run(io, net::connection::open(io.get_executor(), where, options, net::time_point::max()));
+  REQUIRE(!c);
+  CHECK(c.error().code == errc::request_timeout);
+}
+
+TEST_CASE("a broker that goes fails what is in flight", "[net][tcp]") {
+  loopback broker([](peer& p) -> asio::awaitable<void> {
+    (void)co_await p.shake_hands();
+    const incoming r = co_await p.next();
+    co_await p.send_header(10'000'000, r.id);
+    co_await p.send_text(std::string(100'000, 'x'));
+    p.close();
+  });
+  asio::io_context io(1);
+  auto c = connect(io, broker.port());
+  REQUIRE(c);
+  protocol::fetch_request request;
+  auto a = run(io, (*c)->async_request(request));
+  REQUIRE(!a);
+  CHECK(a.error().code == errc::connection_closed);
+  CHECK(!(*c)->is_open());
+}
+
+TEST_CASE("a context with sockets may be destroyed with anything pending", "[net][tcp]") {
+  loopback broker([](peer& p) -> asio::awaitable<void> {
+    (void)co_await p.shake_hands();
+    const incoming r = co_await p.next();
+    co_await p.send_header(1'000'000, r.id);
+    co_await p.send_text(std::string(100'000, 'x'));
+    co_await p.drain();
+  });
+  auto io = std::make_unique<asio::io_context>(1);
+  auto c = connect(*io, broker.port());
+  REQUIRE(c);
+  protocol::fetch_request request;
+  bool ended = false;
+  const auto wait = [&](asio::awaitable<kawait::result<net::answer<protocol::fetch_request>>> op) -> asio::awaitable<void> {
+    auto r = co_await std::move(op);
+    (void)r;
+    ended = true;
+  };
+  asio::co_spawn(*io, wait((*c)->async_request(request)), asio::detached);
+  c = opened(errc::closed);
+  io->restart();
+  io->run_for(20ms);
+  CHECK(!ended);
+  io.reset();
+  CHECK(!ended);
+}
+
+}  // namespace
