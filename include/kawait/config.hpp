@@ -96,12 +96,15 @@ class config {
   /// Throws unless what is required is there. Called by the consumer's constructor.
   KAWAIT_DECL void check() const;
   const runtime::options& values() const noexcept { return values_; }
+  /// What was set and has no effect, in words.
+  const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
  private:
   struct property;
   KAWAIT_DECL static const std::vector<property>& properties();
 
   runtime::options values_;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace kawait

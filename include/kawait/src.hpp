@@ -1,6 +1,7 @@
 #pragma once
 
-/// The library compiled once: define KAWAIT_SEPARATE_COMPILATION everywhere, include this in exactly one translation unit.
+/// The library compiled once: define KAWAIT_SEPARATE_COMPILATION everywhere, include this in exactly one translation unit;
+/// or in 4, which compile side by side: each defines KAWAIT_SRC_PART as one of the numbers from 1 first.
 /// Written by tests/layering/check.py --write-src.
 
 #include <kawait/detail/config.hpp>
@@ -9,6 +10,7 @@
 #error "kawait/src.hpp needs KAWAIT_SEPARATE_COMPILATION, in every translation unit"
 #endif
 
+#if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 1
 #include <kawait/core/impl/error.ipp>
 #include <kawait/core/impl/kafka_error.ipp>
 #include <kawait/core/impl/types.ipp>
@@ -33,6 +35,9 @@
 #include <kawait/machine/impl/membership_poll.ipp>
 #include <kawait/machine/impl/offset_tracker.ipp>
 #include <kawait/machine/impl/position_finder.ipp>
+#endif
+
+#if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 2
 #include <kawait/net/impl/broker_pool.ipp>
 #include <kawait/net/impl/connection.ipp>
 #include <kawait/net/impl/connection_read.ipp>
@@ -41,6 +46,9 @@
 #include <kawait/net/impl/network.ipp>
 #include <kawait/net/impl/tcp.ipp>
 #include <kawait/net/impl/timer.ipp>
+#endif
+
+#if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 3
 #include <kawait/runtime/impl/buffer_pool.ipp>
 #include <kawait/runtime/impl/commit_driver.ipp>
 #include <kawait/runtime/impl/coordinator_driver.ipp>
@@ -55,6 +63,9 @@
 #include <kawait/runtime/impl/metadata_driver.ipp>
 #include <kawait/runtime/impl/partition_stream.ipp>
 #include <kawait/runtime/impl/position_driver.ipp>
+#endif
+
+#if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 4
 #include <kawait/impl/batch.ipp>
 #include <kawait/impl/config.ipp>
 #include <kawait/impl/consumer.ipp>
@@ -62,3 +73,4 @@
 #include <kawait/impl/partition.ipp>
 #include <kawait/testing/impl/memory_network.ipp>
 #include <kawait/testing/impl/world.ipp>
+#endif

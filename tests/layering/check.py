@@ -16,6 +16,7 @@ import sys
 
 # detail/config.hpp is beneath everything; the rest of detail/ is for Asio (detail/asio.hpp), and nothing below net may see it.
 ROOMS = ["config", "core", "wire", "protocol", "machine", "detail", "net", "runtime", "", "testing"]
+PARTS = [["core", "wire", "protocol", "machine"], ["detail", "net"], ["runtime"], ["", "testing"]]  # of src.hpp
 MAX_LINES = 400
 SOURCES = {".hpp", ".ipp", ".cpp", ".c"}
 
@@ -97,13 +98,19 @@ def src_includes(files):
 
 def write_src(root):
     lines = ["#pragma once", "",
-             "/// The library compiled once: define KAWAIT_SEPARATE_COMPILATION everywhere, include this in exactly one translation unit.",
+             "/// The library compiled once: define KAWAIT_SEPARATE_COMPILATION everywhere, include this in exactly one translation unit;",
+             f"/// or in {len(PARTS)}, which compile side by side: each defines KAWAIT_SRC_PART as one of the numbers from 1 first.",
              "/// Written by tests/layering/check.py --write-src.", "",
              "#include <kawait/detail/config.hpp>", "",
              "#if !defined(KAWAIT_SEPARATE_COMPILATION)",
              "#error \"kawait/src.hpp needs KAWAIT_SEPARATE_COMPILATION, in every translation unit\"",
              "#endif", ""]
-    lines += [f"#include <{path}>" for path in src_includes(kawait_files(root))]
+    for number, rooms in enumerate(PARTS, 1):
+        lines += [f"#if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == {number}"]
+        lines += [f"#include <{path}>" for path in src_includes(kawait_files(root))
+                  if room_of(pathlib.PurePosixPath(path).relative_to("kawait")) in rooms]
+        lines += ["#endif", ""]
+    lines.pop()
     (root / "include" / "kawait" / "src.hpp").write_text("\n".join(lines) + "\n")
 
 

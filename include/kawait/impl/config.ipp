@@ -99,6 +99,10 @@ KAWAIT_DECL const std::vector<config::property>& config::properties() {
          if (v == "classic") detail::refuse_setting(n, v, "the classic protocol is not supported yet; use consumer");
          if (v != "consumer") detail::refuse_setting(n, v, "must be classic or consumer");
        }},
+      {"group.protocol.type",
+       [](config& c, sv n, sv v) {
+         c.warnings_.push_back(std::string(n) + " = '" + std::string(v) + "' is ignored: the broker knows the group's type");
+       }},
       {"group.remote.assignor", [](config& c, sv, sv v) { c.remote_assignor(v); }},
       {"max.poll.interval.ms", [](config& c, sv n, sv v) { c.max_poll_interval(detail::parse_time(n, v)); }},
       {"rebalance.timeout.ms", [](config& c, sv n, sv v) { c.rebalance_timeout(detail::parse_time(n, v)); }},
@@ -179,7 +183,7 @@ KAWAIT_DECL config& config::set(std::string_view name, std::string_view value) {
 
 KAWAIT_DECL config& config::bootstrap_servers(std::string_view list) {
   auto parsed = net::parse_bootstrap_servers(list);
-  if (!parsed) throw error(parsed.error().code, "bootstrap.servers: " + parsed.error().words);
+  if (!parsed) detail::refuse_setting("bootstrap.servers", list, parsed.error().words);
   values_.bootstrap = *std::move(parsed);
   return *this;
 }
@@ -267,12 +271,13 @@ KAWAIT_DECL config& config::default_api_timeout(milliseconds t) {
 
 KAWAIT_DECL void config::check() const {
   if (values_.bootstrap.empty()) throw error(errc::invalid_config, "bootstrap.servers is required");
-  if (values_.reconnect_backoff_max < values_.reconnect_backoff) {
-    throw error(errc::invalid_config, "reconnect.backoff.max.ms is less than reconnect.backoff.ms");
-  }
-  if (values_.retry_backoff_max < values_.retry_backoff) {
-    throw error(errc::invalid_config, "retry.backoff.max.ms is less than retry.backoff.ms");
-  }
+  const auto ordered = [](std::string_view name, milliseconds from, std::string_view max_name, milliseconds to) {
+    if (from <= to) return;
+    const std::string words = "is less than " + std::string(name) + " = '" + std::to_string(from.count()) + '\'';
+    detail::refuse_setting(max_name, std::to_string(to.count()), words);
+  };
+  ordered("reconnect.backoff.ms", values_.reconnect_backoff, "reconnect.backoff.max.ms", values_.reconnect_backoff_max);
+  ordered("retry.backoff.ms", values_.retry_backoff, "retry.backoff.max.ms", values_.retry_backoff_max);
 }
 
 }  // namespace kawait

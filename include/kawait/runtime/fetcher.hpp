@@ -56,10 +56,16 @@ class fetch_budget {
   void on_sent() noexcept { ++in_flight_; }
   void on_answered() {
     --in_flight_;
-    room_.notify_all();
+    on_released();
   }
-  void on_released() { room_.notify_all(); }
-  net::condition& room() noexcept { return room_; }
+  /// Something of the buffer may be free again, or the waiters have something else to look at.
+  void on_released() {
+    if (std::exchange(is_awaited_, false)) room_.notify_all();
+  }
+  asio::awaitable<void> async_wait_room() {
+    is_awaited_ = true;
+    return room_.wait();
+  }
   buffer_pool& pool() noexcept { return pool_; }
   std::size_t fetchers = 0;
 
@@ -67,6 +73,7 @@ class fetch_budget {
   const options& options_;
   buffer_pool& pool_;
   net::condition room_;
+  bool is_awaited_ = false;
   std::size_t in_flight_ = 0;
 };
 

@@ -75,10 +75,10 @@ KAWAIT_DECL result<std::vector<host_port>> parse_bootstrap_servers(std::string_v
     begin = comma + 1;
     if (entry.empty()) continue;  // a trailing comma
     auto parsed = host_port::parse(entry);
-    if (!parsed) return failure(errc::invalid_config, "bootstrap.servers: " + parsed.error().words);
+    if (!parsed) return std::move(parsed).error();
     list.push_back(*std::move(parsed));
   }
-  if (list.empty()) return failure(errc::invalid_config, "bootstrap.servers: no host:port is given");
+  if (list.empty()) return failure(errc::invalid_config, "no host:port is given");
   return list;
 }
 

@@ -24,6 +24,7 @@ KAWAIT_DECL void engine::on_first_read(partition_stream& stream) {
 KAWAIT_DECL void engine::on_seek(partition_stream& stream) {
   positions_.finder().remove(stream.id().partition);
   fetches_.update(stream);
+  fetches_.on_released();  // what was queued is dropped
 }
 
 KAWAIT_DECL void engine::on_demand(partition_stream& stream) { fetches_.update(stream); }

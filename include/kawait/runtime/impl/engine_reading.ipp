@@ -51,6 +51,7 @@ KAWAIT_DECL result<std::unique_ptr<lease>> engine::try_next(partition_stream& st
   releases_->drain();
   stream.start();
   auto taken = stream.take(hand_out());
+  fetches_.on_released();  // a response whose batches were decompressed, or skipped, is not needed any more
   // An ended stream has no more; what ended it is told by end_reason(), by async_run(), or here if the consumer was destroyed.
   if (!taken && stream.is_ended() && (!taken.error() || stream.why_ended() != end_reason::closed)) return std::unique_ptr<lease>();
   return taken;

@@ -119,6 +119,7 @@ KAWAIT_DECL void engine::end_stream(partition_stream& stream, end_reason why, co
   fetches_.remove(stream.id().partition);
   positions_.finder().remove(stream.id().partition);
   stream.end(why, error);
+  fetches_.on_released();
 }
 
 KAWAIT_DECL void engine::give_up(partition_stream& stream) {

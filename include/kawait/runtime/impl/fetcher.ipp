@@ -51,7 +51,7 @@ KAWAIT_DECL void fetcher::stop() {
   stopped_ = true;
   stopping_.notify_all();
   changed_.notify_all();
-  budget_.room().notify_all();
+  budget_.on_released();
 }
 
 KAWAIT_DECL machine::fetch_session::limits fetcher::limits(std::int32_t max_wait_ms, std::int32_t min_bytes) const {
@@ -69,7 +69,7 @@ KAWAIT_DECL asio::awaitable<void> fetcher::run() {
     if (!session_.wants_any()) {
       co_await changed_.wait();
     } else if (!budget_.has_room()) {
-      co_await budget_.room().wait();
+      co_await budget_.async_wait_room();
     } else {
       co_await fetch_once();
     }
