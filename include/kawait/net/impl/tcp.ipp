@@ -83,16 +83,10 @@ KAWAIT_DECL void tcp_transport::close() noexcept {
   socket_.close(ignored);
 }
 
-KAWAIT_DECL asio::awaitable<result<std::vector<address>>> tcp_network::resolve(host_port where, time_point deadline) {
-  std::error_code ec;
-  asio::ip::make_address(where.host, ec);
-  if (!ec) {
-    std::vector<address> itself;
-    itself.emplace_back(where.host, where.host, where.port);
-    co_return itself;
-  }
-  const asio::any_io_executor executor = co_await asio::this_coro::executor;
-  const auto shared = std::make_shared<detail::tcp_resolution>(executor);
+namespace detail {
+
+// Not in the coroutine itself: g++ finds fault with a frame that holds a lambda.
+inline void start_resolution(const std::shared_ptr<tcp_resolution>& shared, const host_port& where) {
   const auto flags = asio::ip::tcp::resolver::numeric_service | asio::ip::tcp::resolver::address_configured;
   const auto keep = [shared, where](std::error_code code, asio::ip::tcp::resolver::results_type found) {
     shared->done = true;
@@ -105,6 +99,21 @@ KAWAIT_DECL asio::awaitable<result<std::vector<address>>> tcp_network::resolve(h
     shared->ready.notify_all();
   };
   shared->resolver.async_resolve(where.host, std::to_string(where.port), flags, keep);
+}
+
+}  // namespace detail
+
+KAWAIT_DECL asio::awaitable<result<std::vector<address>>> tcp_network::resolve(host_port where, time_point deadline) {
+  std::error_code ec;
+  asio::ip::make_address(where.host, ec);
+  if (!ec) {
+    std::vector<address> itself;
+    itself.emplace_back(where.host, where.host, where.port);
+    co_return itself;
+  }
+  const asio::any_io_executor executor = co_await asio::this_coro::executor;
+  const auto shared = std::make_shared<detail::tcp_resolution>(executor);
+  detail::start_resolution(shared, where);
   while (!shared->done) {
     const std::error_code late = co_await shared->ready.wait_until(deadline);
     if (late && !shared->done) {
