@@ -56,7 +56,6 @@ struct hand_out_context {
   std::size_t decompression_limit;
   bool check_crcs;
   bool read_committed;
-  bool done_is_required;  ///< Automatic mode: a batch released without done() ends its stream.
 };
 
 /// One lease generation of one partition: from its assignment until the last batch of it is released. Holds what was fetched and not
@@ -69,6 +68,9 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   const std::string& topic() const noexcept { return info_->topic; }
   const std::shared_ptr<partition_info>& info() const noexcept { return info_; }
   topic_partition name() const { return topic_partition(info_->topic, id_.partition.partition); }
+
+  /// Automatic mode: a batch released without done() stops the stream, rather than leave a hole that nobody sees. Set when it is made.
+  void require_done(bool on) noexcept { done_is_required_ = on; }
 
   // ---- For readers.
 
@@ -147,6 +149,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
     failure why;  // until a seek
   };
 
+  bool has_hole() const noexcept { return done_is_required_ && tracker_.abandoned().has_value(); }
   /// Its own unreleased batches fill its share: a reader is told instead of waiting for itself.
   bool has_leases_over_quota() const noexcept { return leased_bytes_ > 0 && leased_bytes_ >= quota_; }
   KAWAIT_DECL failure fill(lease& l, chunk& from, const hand_out_context& context);
@@ -169,6 +172,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   std::size_t queued_bytes_ = 0;
   std::size_t leased_bytes_ = 0;
   std::size_t quota_ = 0;
+  bool done_is_required_ = true;
   bool full_ = false;
   bool paused_ = false;
   machine::offset_tracker tracker_;

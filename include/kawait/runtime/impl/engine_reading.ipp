@@ -43,8 +43,7 @@ KAWAIT_DECL hand_out_context engine::hand_out() {
                           releases_,
                           options_.decompression_limit,
                           options_.check_crcs,
-                          options_.isolation == isolation_level::read_committed,
-                          options_.auto_commit && options_.group_id.has_value()};
+                          options_.isolation == isolation_level::read_committed};
 }
 
 KAWAIT_DECL result<std::unique_ptr<lease>> engine::try_next(partition_stream& stream) {

@@ -17,6 +17,7 @@ inline constexpr std::size_t smallest_quota = 16 << 10;
 
 KAWAIT_DECL stream_ptr engine::add_stream(const machine::leased& id, std::string topic) {
   auto stream = std::make_shared<partition_stream>(executor_, static_cast<stream_host&>(*this), id, std::move(topic));
+  stream->require_done(options_.auto_commit && options_.group_id);
   streams_[id.partition] = stream;
   return stream;
 }

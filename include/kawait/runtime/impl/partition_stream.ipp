@@ -31,7 +31,7 @@ KAWAIT_DECL void partition_stream::wake_readers() {
 KAWAIT_DECL bool partition_stream::is_readable() const noexcept {
   if (is_ended() || std::holds_alternative<stopped>(state_)) return true;
   if (paused_) return false;
-  return !queue_.empty() || tracker_.abandoned() || has_leases_over_quota();
+  return !queue_.empty() || has_hole() || has_leases_over_quota();
 }
 
 KAWAIT_DECL void partition_stream::start() {
@@ -56,7 +56,7 @@ KAWAIT_DECL void partition_stream::stop(failure why) {
 
 KAWAIT_DECL result<std::unique_ptr<lease>> partition_stream::take(const hand_out_context& context) {
   if (is_ended()) return end_error_;
-  if (context.done_is_required && tracker_.abandoned() && !std::holds_alternative<stopped>(state_)) {
+  if (has_hole() && !std::holds_alternative<stopped>(state_)) {
     stop(failure(errc::batch_abandoned, "offset " + std::to_string(*tracker_.abandoned()) + " is not done"));
   }
   if (const auto* why = std::get_if<stopped>(&state_)) return why->why;
@@ -288,7 +288,7 @@ KAWAIT_DECL void partition_stream::on_released(lease& l) {
   host_.on_done(*this);
   ask_for_more();
   if (was_blocked && is_readable()) wake_readers();
-  if (tracker_.abandoned()) wake_readers();
+  if (has_hole()) wake_readers();
   gate_.leave();
 }
 
