@@ -87,7 +87,7 @@ class batch {
   /// All of it is done.
   void done() noexcept { lease_->mark_all_done(); }
   /// The record and all before it in this batch are done (KafkaJS's resolveOffset).
-  void done_through(const record& r) noexcept { lease_->mark_done_through(r.offset() + 1); }
+  KAWAIT_DECL void done_through(const record& r) noexcept;
   /// This record is done, others before it perhaps not yet: what may be committed is the low-water mark. Allocates eight bytes a
   /// record at the first call for a batch; throws std::bad_alloc.
   KAWAIT_DECL void done(const record& r);

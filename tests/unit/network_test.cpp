@@ -66,7 +66,7 @@ TEST_CASE("bootstrap.servers is a list", "[net]") {
     const auto none = net::parse_bootstrap_servers(text);
     REQUIRE(!none);
     CHECK(none.error().code == errc::invalid_config);
-    CHECK(none.error().words.find("bootstrap.servers: ") == 0);
+    CHECK(none.error().words.find("host:port is") != std::string::npos);
   }
   CHECK(net::parse_bootstrap_servers("a:1,b").error().words.find("\"b\": the port is missing") != std::string::npos);
 }

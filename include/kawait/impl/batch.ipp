@@ -29,6 +29,17 @@ KAWAIT_DECL void batch::iterator::next_segment() {
   open_segment();
 }
 
+// Behind the last record there may be offsets that are nobody's: removed by compaction, or of control batches.
+KAWAIT_DECL void batch::done_through(const record& r) noexcept {
+  const wire::batch_header& last = lease_->segments.back().header;
+  const bool is_last = r.offset() >= last.base_offset && r.ordinal() + 1 == static_cast<std::uint32_t>(last.record_count);
+  if (is_last) {
+    lease_->mark_all_done();
+  } else {
+    lease_->mark_done_through(r.offset() + 1);
+  }
+}
+
 KAWAIT_DECL void batch::done(const record& r) {
   const auto& segments = lease_->segments;
   const auto it = std::lower_bound(segments.begin(), segments.end(), r.offset(),

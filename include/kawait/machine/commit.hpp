@@ -105,8 +105,12 @@ class commit_round {
   /// harm.
   KAWAIT_DECL void on_disconnected(time_point now, std::uint64_t random);
 
-  /// Another node coordinates the group now.
-  void set_rules(const commit_rules& rules) noexcept { rules_ = rules; }
+  /// What is known of the node that coordinates the group now. Where that is nothing, an earlier finding of a strict one is kept: the
+  /// current epoch is a stamp that every broker takes.
+  void set_rules(const commit_rules& rules) noexcept {
+    const bool keep = rules.stamp == stamp_rule::unknown && rules_.stamp == stamp_rule::current_epoch;
+    rules_ = commit_rules(keep ? rules_.stamp : rules.stamp, rules.version);
+  }
   /// What was learnt of the node: `unknown` may have turned into `current_epoch`.
   stamp_rule stamp() const noexcept { return rules_.stamp; }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -15,6 +16,15 @@
 #include <kawait/protocol/fetch.hpp>
 
 namespace kawait::machine {
+
+namespace detail {
+
+/// Epoch 0 opens a session, so what follows 2^31 - 1 is 1.
+inline std::int32_t next_session_epoch(std::int32_t epoch) {
+  return epoch == std::numeric_limits<std::int32_t>::max() ? 1 : epoch + 1;
+}
+
+}  // namespace detail
 
 /// An incremental fetch session (KIP-227) with one broker: what is wanted of which partition, and what the broker was told of it.
 ///

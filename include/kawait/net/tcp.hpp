@@ -25,8 +25,12 @@ class tcp_transport final : public transport {
   std::string peer() const override { return peer_; }
 
  private:
+  KAWAIT_DECL void end_operation(std::error_code& ec);
+
   asio::ip::tcp::socket socket_;
   std::string peer_;
+  int pending_ = 0;     // Reads and writes under way.
+  bool closed_ = false;
   int low_water_ = 1;  // SO_RCVLOWAT as it stands.
 };
 

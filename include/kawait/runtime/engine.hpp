@@ -170,6 +170,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> drain(std::shared_ptr<revocation_state> revocation);
   KAWAIT_DECL asio::awaitable<void> drain_partition(std::shared_ptr<revocation_state> revocation, stream_ptr stream);
   KAWAIT_DECL void give_up(partition_stream& stream);
+  KAWAIT_DECL void start_drains();
   KAWAIT_DECL hand_out_context hand_out();
 
   asio::any_io_executor executor_;
@@ -204,6 +205,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   net::condition changed_;    // next_change()
   net::condition committed_;  // a commit was answered
   net::timer commit_timer_;
+  std::vector<std::weak_ptr<revocation_state>> revocations_;  // under way
 };
 
 }  // namespace kawait::runtime

@@ -91,18 +91,24 @@ class lease {
   std::int64_t done_through() const noexcept { return done_through_.load(std::memory_order_acquire); }
 
   // Consumer's executor.
-  /// Everything below it is done: done_through, and the run of single records done from the start.
+  /// Everything below it is done, whether through done_through or record by record.
   KAWAIT_DECL std::int64_t low_water_mark() noexcept;
 
  private:
   friend class release_queue;
   KAWAIT_DECL void announce(std::uint32_t bits) noexcept;
+  KAWAIT_DECL std::int64_t offset_of(std::uint32_t ordinal) noexcept;
 
   std::shared_ptr<release_queue> queue_;
   std::atomic<std::uint32_t> state_{0};
   std::atomic<std::int64_t> done_through_{-1};
   std::atomic<std::atomic<std::int64_t>*> marks_{nullptr};  // per ordinal: offset + 1 of a record that is done
-  std::uint32_t marks_seen_ = 0;
+  std::uint32_t marks_seen_ = 0;  // of the run from the start, which ends at run_
+  std::int64_t run_ = -1;
+  wire::record_reader walker_;  // of offset_of(): in segment walked_segment_ - 1, walked_ records from the start
+  std::size_t walked_segment_ = 0;
+  std::uint32_t walked_ = 0;
+  std::int64_t walked_offset_ = 0;
   lease* next_ = nullptr;
 };
 
@@ -139,14 +145,19 @@ class release_queue : public std::enable_shared_from_this<release_queue> {
     explicit wake_up(std::shared_ptr<release_queue> queue) noexcept : queue_(std::move(queue)) {}
     wake_up(wake_up&&) noexcept = default;
     wake_up& operator=(wake_up&&) = delete;
-    ~wake_up() {
-      if (queue_) queue_->free_instead();
-    }
+    KAWAIT_DECL ~wake_up();
     void operator()() { std::exchange(queue_, nullptr)->drain(); }
 
    private:
     std::shared_ptr<release_queue> queue_;
   };
+
+  /// This thread is posting; whether what it posts was destroyed meanwhile.
+  struct posting {
+    release_queue* queue;
+    bool dropped = false;
+  };
+  static inline thread_local posting* posting_ = nullptr;
 
   KAWAIT_DECL void push(lease* l) noexcept;
   KAWAIT_DECL void wake() noexcept;

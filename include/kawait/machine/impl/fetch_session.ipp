@@ -28,10 +28,6 @@ inline void apply_limits(protocol::fetch_request& request, const fetch_session::
   request.rack_id = l.rack;
 }
 
-inline std::int32_t next_session_epoch(std::int32_t epoch) {
-  return epoch == std::numeric_limits<std::int32_t>::max() ? 1 : epoch + 1;
-}
-
 }  // namespace detail
 
 KAWAIT_DECL const fetch_session::slot* fetch_session::find(const topic_id_partition& partition) const {

@@ -198,11 +198,10 @@ KAWAIT_DECL membership::partition_list membership::owned() const {
   partition_list list;
   list.reserve(leases_.size() + target_.size());
   for (const auto& l : leases_) list.push_back(l.first);
-  const auto begun = static_cast<partition_list::difference_type>(list.size());
   for (const auto& p : target_) {
     if (leases_.count(p) == 0) list.push_back(p);
   }
-  std::inplace_merge(list.begin(), list.begin() + begun, list.end());
+  std::sort(list.begin(), list.end());
   return list;
 }
 

@@ -51,36 +51,57 @@ KAWAIT_DECL tcp_transport::tcp_transport(asio::ip::tcp::socket socket, std::stri
 
 KAWAIT_DECL asio::awaitable<std::size_t> tcp_transport::read_some(std::span<std::byte> room, std::error_code& ec) {
   const asio::mutable_buffer buffer(room.data(), room.size());
+  ++pending_;
   const auto [code, size] = co_await socket_.async_read_some(buffer, kawait::detail::use_tuple);
   ec = code;
-  co_return size;
+  end_operation(ec);
+  co_return ec ? 0 : size;
 }
 
 KAWAIT_DECL asio::awaitable<void> tcp_transport::write(std::span<const std::byte> bytes, std::error_code& ec) {
   while (!bytes.empty()) {
     const asio::const_buffer buffer(bytes.data(), bytes.size());
+    ++pending_;
     const auto [code, size] = co_await socket_.async_write_some(buffer, kawait::detail::use_tuple);
     ec = code;
-    if (code) co_return;
+    end_operation(ec);
+    if (ec) co_return;
     bytes = bytes.subspan(size);
   }
 }
 
 KAWAIT_DECL std::size_t tcp_transport::try_write(std::span<const std::byte> bytes) noexcept {
-  if (!socket_.is_open()) return 0;
+  if (closed_) return 0;
   const auto sent = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   return sent > 0 ? static_cast<std::size_t>(sent) : 0;
 }
 
 KAWAIT_DECL void tcp_transport::expect(std::size_t missing) noexcept {
   const int wanted = missing < detail::least_low_water ? 1 : static_cast<int>(std::min(missing, detail::most_low_water));
-  if (wanted == low_water_ || !socket_.is_open()) return;
+  if (wanted == low_water_ || closed_) return;
   if (::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted) == 0) low_water_ = wanted;
 }
 
+// Never under a read or a write: Asio 1.22.1 on io_uring gives the closed socket's entry, with the cancelled read still in its queue,
+// to the socket that is opened next. When the cancellation is answered, the read is started once more, on the descriptor's number,
+// which is the new socket's by then: the old connection would read the new one's first answer. So what is pending is woken by a
+// shutdown, and the last to end closes.
 KAWAIT_DECL void tcp_transport::close() noexcept {
+  if (std::exchange(closed_, true)) return;
   std::error_code ignored;
-  socket_.close(ignored);
+  if (pending_ > 0) {
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  } else {
+    socket_.close(ignored);
+  }
+}
+
+KAWAIT_DECL void tcp_transport::end_operation(std::error_code& ec) {
+  --pending_;
+  if (!closed_) return;
+  std::error_code ignored;
+  if (pending_ == 0) socket_.close(ignored);
+  ec = asio::error::operation_aborted;
 }
 
 namespace detail {
@@ -141,7 +162,7 @@ KAWAIT_DECL asio::awaitable<result<std::unique_ptr<transport>>> tcp_network::con
     if (code) return;
     std::error_code ignored;
     attempt->timed_out = true;
-    attempt->socket.close(ignored);
+    attempt->socket.cancel(ignored);  // not close(): see tcp_transport::close()
   });
   const auto [code] = co_await attempt->socket.async_connect(endpoint, kawait::detail::use_tuple);
   attempt->limit.cancel();

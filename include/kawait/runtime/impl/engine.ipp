@@ -171,6 +171,7 @@ KAWAIT_DECL void engine::begin_close(milliseconds timeout) {
   now_closing.drain_deadline = drain_deadline;
   state_ = now_closing;
   commit_timer_.cancel();
+  start_drains();
   tasks_.spawn(watch_close(drain_deadline, now + timeout));
   if (group_) {
     group_->membership().leave(machine::leave_kind::default_);
@@ -228,6 +229,7 @@ KAWAIT_DECL void engine::finish(failure why) {
   positions_.stop();
   fetches_.stop();
   if (group_) group_->stop();
+  start_drains();
   commit_timer_.cancel();
   brokers_.close();
   over_.notify_all();

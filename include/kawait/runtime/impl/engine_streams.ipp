@@ -165,7 +165,11 @@ KAWAIT_DECL void engine::on_revoked(const machine::revoke_partitions& revoked) {
     assignment_change change(assignment_change::kind::revoked, std::move(known));
     change.revocation = revocation;
     publish(std::move(change));
+  } else {
+    revocation->start();  // nobody knows of it who could
   }
+  std::erase_if(revocations_, [](const std::weak_ptr<revocation_state>& r) { return r.expired(); });
+  revocations_.push_back(revocation);
   tasks_.spawn(drain(revocation));
 }
 
@@ -193,6 +197,13 @@ KAWAIT_DECL void engine::on_lost(const machine::lose_partitions& lost) {
   publish(std::move(change));
 }
 
+// Who closes waits for no claim any more: the leave comes behind all drains.
+KAWAIT_DECL void engine::start_drains() {
+  for (const auto& weak : std::exchange(revocations_, {})) {
+    if (const auto revocation = weak.lock()) revocation->start();
+  }
+}
+
 KAWAIT_DECL asio::awaitable<void> engine::drain(std::shared_ptr<revocation_state> revocation) {
   const net::time_point half = revocation->half_deadline();
   while (mode_ == reading_mode::events && std::holds_alternative<running>(state_) && !revocation->is_started()) {
@@ -217,7 +228,9 @@ KAWAIT_DECL asio::awaitable<void> engine::drain_partition(std::shared_ptr<revoca
       if (outcome.result) why = failure(errc::commit_failed, stream->name().to_string() + ": " + outcome.result.to_string());
     }
   }
-  if (stream->work().is_given_up()) {
+  if (const auto* const end = std::get_if<over>(&state_)) {
+    why = end->why ? end->why : failure(errc::closed);
+  } else if (stream->work().is_given_up()) {
     const bool lost = group_ && group_->membership().lost(stream->id());
     why = failure(lost ? errc::lost : errc::revocation_deadline, stream->name().to_string());
   }

@@ -5,6 +5,7 @@
 #include <asio/post.hpp>
 
 #include <algorithm>
+#include <limits>
 
 namespace kawait::runtime {
 
@@ -30,10 +31,6 @@ KAWAIT_DECL void lease::mark_one_done(std::uint32_t ordinal, std::int64_t offset
   std::atomic<std::int64_t>* marks = marks_.load(std::memory_order_acquire);
   if (!marks) {
     auto* const fresh = new std::atomic<std::int64_t>[record_count]();
-    // A broker may begin with records below the position: they were never handed out, so nobody will mark them.
-    wire::record_reader reader(segments.front().header, segments.front().records);
-    wire::record skipped;
-    while (reader.next(skipped) && skipped.offset() < first_offset) fresh[skipped.ordinal()].store(first_offset);
     if (marks_.compare_exchange_strong(marks, fresh, std::memory_order_acq_rel)) {
       marks = fresh;
     } else {
@@ -48,17 +45,39 @@ KAWAIT_DECL void lease::mark_one_done(std::uint32_t ordinal, std::int64_t offset
 KAWAIT_DECL void lease::release() noexcept { announce(released); }
 
 KAWAIT_DECL std::int64_t lease::low_water_mark() noexcept {
-  std::int64_t mark = done_through();
-  if (const auto* marks = marks_.load(std::memory_order_acquire)) {
-    while (marks_seen_ < record_count) {
-      const std::int64_t next = marks[marks_seen_].load(std::memory_order_acquire);
-      if (next == 0) break;
-      mark = std::max(mark, next);
-      ++marks_seen_;
+  const std::int64_t through = done_through();
+  const auto* const marks = marks_.load(std::memory_order_acquire);
+  if (!marks) return through;
+  // A broker may begin with records below the position: they were never handed out, so nobody will mark them.
+  const std::int64_t covered = segments.front().header.base_offset < first_offset ? std::max(through, first_offset) : through;
+  while (marks_seen_ < record_count) {
+    std::int64_t next = marks[marks_seen_].load(std::memory_order_acquire);
+    if (next == 0 && run_ < covered) {
+      const std::int64_t offset = offset_of(marks_seen_);
+      if (offset < covered) next = offset + 1;
     }
-    if (marks_seen_ == record_count) mark = next_offset;
+    if (next == 0) return std::max(through, run_);
+    run_ = next;
+    ++marks_seen_;
   }
-  return mark;
+  return next_offset;
+}
+
+// Calls ascend, so that all of them together walk the lease once. What does not decode is above all.
+KAWAIT_DECL std::int64_t lease::offset_of(std::uint32_t ordinal) noexcept {
+  wire::record r;
+  while (walked_ <= ordinal) {
+    if (walked_segment_ > 0 && walker_.next(r)) {
+      walked_ = segments[walked_segment_ - 1].first_ordinal + r.ordinal() + 1;
+      walked_offset_ = r.offset();
+    } else if (walked_segment_ < segments.size()) {
+      walker_ = wire::record_reader(segments[walked_segment_].header, segments[walked_segment_].records);
+      ++walked_segment_;
+    } else {
+      return std::numeric_limits<std::int64_t>::max();
+    }
+  }
+  return walked_offset_;
 }
 
 KAWAIT_DECL release_queue::release_queue(asio::any_io_executor executor)
@@ -78,21 +97,36 @@ KAWAIT_DECL void release_queue::wake() noexcept {
   const bool context_lives = context_->enter();
   const bool consumer_lives = context_lives && consumer_.enter();
   if (consumer_lives) {
+    posting now{this};
+    posting* const outer = std::exchange(posting_, &now);
     try {
       asio::post(executor_, wake_up(shared_from_this()));
     } catch (...) {
+      now.dropped = false;
       waking_.store(false, std::memory_order_release);  // no memory for a wake-up: the next release, or async_next, drains
     }
+    posting_ = outer;
     consumer_.leave();
+    if (now.dropped) free_instead();
   }
   if (context_lives) context_->leave();
   if (!consumer_lives) free_instead();
+}
+
+KAWAIT_DECL release_queue::wake_up::~wake_up() {
+  if (!queue_) return;
+  if (posting_ && posting_->queue == queue_.get()) {
+    posting_->dropped = true;  // wake() knows whether the context is gone, or only memory was short
+  } else {
+    queue_->free_instead();
+  }
 }
 
 KAWAIT_DECL void release_queue::detach() noexcept {
   sink_ = nullptr;
   consumer_.close();
   executor_ = asio::any_io_executor();
+  free_taken();  // what came in without memory for a wake-up
 }
 
 KAWAIT_DECL void release_queue::free_instead() noexcept {

@@ -115,13 +115,12 @@ KAWAIT_DECL failure partition_stream::fill(lease& l, chunk& from, const hand_out
     if (context.pool.is_tight()) copy_out(l, context);
   }
   l.charge += inflated;
-  if (bad) return bad;
-  if (!from.bytes.empty()) return {};
-  l.next_offset = std::max(l.next_offset, from.next_offset);
+  if (!bad && from.bytes.empty()) l.next_offset = std::max(l.next_offset, from.next_offset);
   if (l.segments.empty()) {  // nothing but control batches and aborted ones
     tracker_.skip(l.next_offset, last_epoch);
     read_position_ = l.next_offset;
   }
+  if (bad || !from.bytes.empty()) return bad;
   bad = std::move(from.error);
   queue_.pop_front();
   if (bad && !l.segments.empty()) {  // shown by the next call
@@ -236,7 +235,9 @@ KAWAIT_DECL bool partition_stream::wants_fetch() noexcept {
   } else if (held_bytes() < quota_ / 2 && queued_bytes_ < quota_ / 4) {
     full_ = false;
   }
-  return !full_ && !paused_ && fetch_position().has_value();
+  // Behind a bad batch that the reader has not reached yet the same would be fetched, and queued, again and again.
+  const bool meets_error = !queue_.empty() && queue_.back().error;
+  return !full_ && !paused_ && !meets_error && fetch_position().has_value();
 }
 
 KAWAIT_DECL void partition_stream::ask_for_more() {

@@ -1,0 +1,159 @@
+// Reads COUNT records from the beginning as a member of a group of its own, and prints one JSON line of what that took.
+//
+//   bench_consume BOOTSTRAP TOPIC COUNT [property=value ...]
+//
+// first_s is from the start to the first record; wall_s, user_s and sys_s are what came after it. sum is the sum of every value's
+// last byte, so that no work can be skipped.
+
+#include <kawait/kawait.hpp>
+
+#include <asio/co_spawn.hpp>
+#include <asio/io_context.hpp>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace {
+
+using clock_type = std::chrono::steady_clock;
+
+double seconds(const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; }
+
+struct usage {
+  clock_type::time_point at = clock_type::now();
+  double user = 0;
+  double system = 0;
+  long max_rss_kb = 0;
+
+  static usage now() {
+    rusage r{};
+    getrusage(RUSAGE_SELF, &r);
+    usage u;
+    u.user = seconds(r.ru_utime);
+    u.system = seconds(r.ru_stime);
+    u.max_rss_kb = r.ru_maxrss;
+    return u;
+  }
+};
+
+class benchmark {
+ public:
+  benchmark(kawait::consumer& consumer, std::uint64_t wanted) : consumer_(consumer), wanted_(wanted), start_(usage::now()) {}
+
+  asio::awaitable<void> work(kawait::partition p) {
+    while (auto batch = co_await p.async_next()) {
+      if (!first_) first_ = usage::now();
+      read(*batch);
+      if (records_ < wanted_) {
+        batch->done();
+        continue;
+      }
+      if (!last_) {
+        last_ = usage::now();
+        asio::co_spawn(consumer_.get_executor(), close(), [](std::exception_ptr thrown) {
+          if (thrown) std::rethrow_exception(thrown);
+        });
+      }
+      co_await p.async_wait_end();  // what is left of the batch is not done: it is held until nobody asks
+    }
+  }
+
+  void print(const std::string& topic) const {
+    if (!first_ || !last_) throw std::runtime_error("the consumer ended before the last record");
+    const std::chrono::duration<double> before = first_->at - start_.at, after = last_->at - first_->at;
+    const usage end = usage::now();
+    std::printf("{\"name\":\"kawait\",\"topic\":\"%s\",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
+                ",\"first_s\":%.6f,\"wall_s\":%.6f,\"user_s\":%.6f,\"sys_s\":%.6f,\"cpu_all_s\":%.6f"
+                ",\"maxrss_kb\":%ld,\"sum\":%" PRIu64 "}\n",
+                topic.c_str(), records_, bytes_, before.count(), after.count(), last_->user - first_->user,
+                last_->system - first_->system, end.user + end.system, end.max_rss_kb, sum_);
+  }
+
+ private:
+  // Counted in locals: the compiler cannot keep members in registers past the reader's own stores.
+  void read(const kawait::batch& batch) {
+    std::uint64_t left = wanted_ - records_, bytes = 0, sum = 0;
+    const std::uint64_t before = left;
+    if (left == 0) return;
+    for (const kawait::record& r : batch) {
+      const auto value = r.value().bytes();
+      bytes += r.key().size() + value.size();
+      if (!value.empty()) sum += std::to_integer<std::uint64_t>(value.back());
+      if (--left == 0) break;
+    }
+    records_ += before - left;
+    bytes_ += bytes;
+    sum_ += sum;
+  }
+
+  asio::awaitable<void> close() { co_await consumer_.async_close(); }
+
+  kawait::consumer& consumer_;
+  std::uint64_t wanted_;
+  std::uint64_t records_ = 0, bytes_ = 0, sum_ = 0;
+  usage start_;
+  std::optional<usage> first_, last_;
+};
+
+/// A handler is copied; what it counts is not.
+struct worker {
+  benchmark* all;
+  asio::awaitable<void> operator()(kawait::partition p) const { return all->work(std::move(p)); }
+};
+
+asio::awaitable<void> run(kawait::consumer& consumer, benchmark& all) {
+  worker each;
+  each.all = &all;
+  co_await kawait::for_each_partition(consumer, each);
+}
+
+int run_benchmark(int argc, char** argv) {
+  const std::string topic = argv[2];
+  char* end = nullptr;
+  const std::uint64_t count = std::strtoull(argv[3], &end, 10);
+  if (count == 0 || *end != '\0') throw std::runtime_error(std::string("COUNT '") + argv[3] + "' is not a positive number");
+  kawait::config config(argv[1]);
+  config.group_id("bench-" + std::to_string(getpid()) + '-' + std::to_string(clock_type::now().time_since_epoch().count()));
+  config.auto_offset_reset(kawait::offset_reset::earliest);
+  for (int i = 4; i < argc; ++i) {
+    const std::string_view property = argv[i];
+    const auto equals = property.find('=');
+    if (equals == std::string_view::npos) throw std::runtime_error("'" + std::string(property) + "': property=value is expected");
+    config.set(property.substr(0, equals), property.substr(equals + 1));
+  }
+  asio::io_context context(1);
+  kawait::consumer consumer(context.get_executor(), config);
+  consumer.subscribe(topic);
+  benchmark all(consumer, count);
+  asio::co_spawn(context, run(consumer, all), [](std::exception_ptr thrown) {
+    if (thrown) std::rethrow_exception(thrown);
+  });
+  context.run();
+  all.print(topic);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 4) {
+    std::cerr << "usage: bench_consume BOOTSTRAP TOPIC COUNT [property=value ...]\n";
+    return 2;
+  }
+  try {
+    return run_benchmark(argc, argv);
+  } catch (const std::exception& e) {
+    std::cerr << "bench_consume: " << e.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,287 @@
+#include "catch.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <limits>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <kawait/config.hpp>
+
+namespace {
+
+using kawait::config;
+using std::chrono::milliseconds;
+
+/// The words of the error that `f` throws; "" if it throws none.
+std::string refusal(const std::function<void()>& f) {
+  try {
+    f();
+    return {};
+  } catch (const kawait::error& e) {
+    CHECK(e.code() == kawait::errc::invalid_config);
+    return e.words();
+  }
+}
+
+std::string refusal(std::string_view name, std::string_view value) {
+  return refusal([&] { config().set(name, value); });
+}
+
+bool contains(const std::string& words, std::string_view part) { return words.find(part) != std::string::npos; }
+
+std::string shown(const config& c, std::string_view name) {
+  const auto& o = c.values();
+  const auto ms = [](milliseconds t) { return std::to_string(t.count()); };
+  const auto flag = [](bool on) { return std::string(on ? "true" : "false"); };
+  using reset = kawait::offset_reset;
+  std::map<std::string_view, std::string> values;
+  std::string& brokers = values["bootstrap.servers"];
+  for (const auto& b : o.bootstrap) brokers += (brokers.empty() ? "" : ",") + b.to_string();
+  values["client.id"] = o.client_id;
+  values["client.rack"] = o.client_rack;
+  values["group.id"] = o.group_id.value_or("(none)");
+  values["group.instance.id"] = o.group_instance_id.value_or("(none)");
+  values["group.protocol"] = "consumer";
+  values["group.protocol.type"] = "";
+  values["group.remote.assignor"] = o.remote_assignor.value_or("(none)");
+  values["max.poll.interval.ms"] = ms(o.max_poll_interval);
+  values["rebalance.timeout.ms"] = ms(o.rebalance_time());
+  values["enable.auto.commit"] = flag(o.auto_commit);
+  values["auto.commit.interval.ms"] = ms(o.auto_commit_interval);
+  const std::map<reset, std::string> policies = {{reset::earliest, "earliest"}, {reset::latest, "latest"}, {reset::none, "none"}};
+  values["auto.offset.reset"] = policies.at(o.auto_offset_reset);
+  values["isolation.level"] = o.isolation == kawait::isolation_level::read_committed ? "read_committed" : "read_uncommitted";
+  values["check.crcs"] = flag(o.check_crcs);
+  values["fetch.min.bytes"] = std::to_string(o.fetch_min_bytes);
+  values["fetch.max.bytes"] = std::to_string(o.fetch_max_bytes);
+  values["fetch.max.wait.ms"] = ms(o.fetch_max_wait);
+  values["max.partition.fetch.bytes"] = std::to_string(o.max_partition_fetch_bytes);
+  values["fetch.buffer.bytes"] = std::to_string(o.fetch_buffer_bytes);
+  values["metadata.max.age.ms"] = ms(o.metadata_max_age);
+  values["request.timeout.ms"] = ms(o.request_timeout);
+  values["default.api.timeout.ms"] = ms(o.default_api_timeout);
+  values["socket.connection.setup.timeout.ms"] = ms(o.connection_setup_timeout);
+  values["reconnect.backoff.ms"] = ms(o.reconnect_backoff);
+  values["reconnect.backoff.max.ms"] = ms(o.reconnect_backoff_max);
+  values["retry.backoff.ms"] = ms(o.retry_backoff);
+  values["retry.backoff.max.ms"] = ms(o.retry_backoff_max);
+  const auto it = values.find(name);
+  return it == values.end() ? "(not known to this test)" : it->second;
+}
+
+const std::string int_max = std::to_string(std::numeric_limits<std::int32_t>::max());
+const std::string beyond_int = "2147483648";
+const std::string beyond_long = "99999999999999999999";
+
+/// Kafka's defaults, values at the edges of what is allowed, and values that are refused.
+struct row {
+  std::string name;
+  std::string standard;
+  std::vector<std::string> good;
+  std::vector<std::string> bad;
+};
+
+row time_row(std::string name, std::string standard, std::string min = "1") {
+  const std::string below = min == "1" ? "0" : "-1";
+  const std::vector<std::string> bad = {below, "-5", beyond_int, beyond_long, "", "1s", "1.5", " 1"};
+  return {std::move(name), std::move(standard), {min, "777", int_max}, bad};
+}
+
+std::vector<row> rows() {
+  const std::string too_long(32768, 'x');
+  return {
+      {"bootstrap.servers",
+       "",
+       {"a:1", "a:1,b:65535,[::1]:9092", "127.0.0.1:9092"},
+       {"", ",", "a", "a:", "a:0", "a:65536", "a:b", ":1"}},
+      {"client.id", "kawait", {"me"}, {"", too_long}},
+      {"client.rack", "", {"rack1"}, {"", too_long}},
+      {"group.id", "(none)", {"orders", std::string(32767, 'g')}, {"", too_long}},
+      {"group.instance.id", "(none)", {"pod-0"}, {"", too_long}},
+      {"group.protocol", "consumer", {"consumer"}, {"classic", "", "share"}},
+      {"group.protocol.type", "", {}, {}},
+      {"group.remote.assignor", "(none)", {"uniform", "range", "a.b.Own"}, {"", too_long}},
+      time_row("max.poll.interval.ms", "300000"),
+      time_row("rebalance.timeout.ms", "300000"),
+      {"enable.auto.commit", "true", {"false", "true"}, {"", "yes", "1"}},
+      time_row("auto.commit.interval.ms", "5000"),
+      {"auto.offset.reset", "latest", {"earliest", "none", "latest"}, {"", "smallest", "Earliest"}},
+      {"isolation.level", "read_uncommitted", {"read_committed", "read_uncommitted"}, {"", "committed"}},
+      {"check.crcs", "true", {"false", "true"}, {"", "off"}},
+      {"fetch.min.bytes", "1", {"0", "100000", int_max}, {"-1", beyond_int, "", "1k", beyond_long}},
+      {"fetch.max.bytes", "52428800", {"1", int_max}, {"0", "-1", beyond_int, "", "x"}},
+      time_row("fetch.max.wait.ms", "500", "0"),
+      {"max.partition.fetch.bytes", "1048576", {"1", int_max}, {"0", "-1", beyond_int, "", "x"}},
+      {"fetch.buffer.bytes",
+       "33554432",
+       {"1048576", "1099511627776"},
+       {"1048575", "0", "-1", "1099511627777", beyond_long, "", "32M"}},
+      time_row("metadata.max.age.ms", "300000"),
+      time_row("request.timeout.ms", "30000"),
+      time_row("default.api.timeout.ms", "60000"),
+      time_row("socket.connection.setup.timeout.ms", "10000"),
+      time_row("reconnect.backoff.ms", "50"),
+      time_row("reconnect.backoff.max.ms", "1000"),
+      time_row("retry.backoff.ms", "100"),
+      time_row("retry.backoff.max.ms", "1000"),
+  };
+}
+
+TEST_CASE("config: every property has its default, takes good values, and refuses bad ones with its name and the value") {
+  std::set<std::string_view> tested;
+  const auto all = rows();
+  for (const row& r : all) {
+    CAPTURE(r.name);
+    tested.insert(r.name);
+    CHECK(shown(config(), r.name) == r.standard);
+    for (const std::string& value : r.good) {
+      config c;
+      CHECK(refusal([&] { c.set(r.name, value); }) == "");
+      CHECK(shown(c, r.name) == value);
+      CHECK(c.warnings().empty());
+      for (const row& other : all) {
+        const bool follows = r.name == "max.poll.interval.ms" && other.name == "rebalance.timeout.ms";
+        if (other.name == r.name || follows) continue;
+        CAPTURE(other.name);
+        CHECK(shown(c, other.name) == other.standard);
+      }
+    }
+    for (const std::string& value : r.bad) {
+      CAPTURE(value);
+      config c;
+      const std::string words = refusal([&] { c.set(r.name, value); });
+      CHECK(contains(words, r.name));
+      CHECK(contains(words, value.size() > 100 ? value.substr(0, 32) : "'" + value + "'"));
+      CHECK(words.size() < 300);
+      CHECK(shown(c, r.name) == r.standard);
+    }
+  }
+  const auto names = config::property_names();
+  CHECK(std::set<std::string_view>(names.begin(), names.end()) == tested);
+  CHECK(names.size() == tested.size());
+}
+
+TEST_CASE("config: group.protocol refuses what is not supported, and names both values otherwise") {
+  CHECK(contains(refusal("group.protocol", "classic"), "not supported yet"));
+  const std::string words = refusal("group.protocol", "Klassik");
+  CHECK(contains(words, "'Klassik'"));
+  CHECK(contains(words, "classic"));
+  CHECK(contains(words, "consumer"));
+}
+
+TEST_CASE("config: what the consumer protocol has no use for tells what takes its place") {
+  const std::vector<std::pair<std::string, std::string>> replaced = {
+      {"session.timeout.ms", "group.consumer.session.timeout.ms"},
+      {"heartbeat.interval.ms", "group.consumer.heartbeat.interval.ms"},
+      {"partition.assignment.strategy", "group.remote.assignor"},
+      {"partitionAssigners", "group.remote.assignor"},
+  };
+  for (const auto& [name, instead] : replaced) {
+    CAPTURE(name);
+    const std::string words = refusal(name, "45000");
+    CHECK(contains(words, name + " = '45000'"));
+    CHECK(contains(words, "group.protocol=consumer"));
+    CHECK(contains(words, instead));
+    const auto names = config::property_names();
+    CHECK(std::find(names.begin(), names.end(), name) == names.end());
+  }
+}
+
+TEST_CASE("config: group.protocol.type is accepted with a warning") {
+  config c;
+  c.set("group.protocol.type", "consumer");
+  REQUIRE(c.warnings().size() == 1);
+  CHECK(contains(c.warnings()[0], "group.protocol.type = 'consumer'"));
+  CHECK(contains(c.warnings()[0], "ignored"));
+}
+
+TEST_CASE("config: an unknown name is refused with the nearest known one") {
+  const std::vector<std::pair<std::string, std::string>> misspelt = {
+      {"bootstrap.server", "bootstrap.servers"},
+      {"groupid", "group.id"},
+      {"auto.offset.rest", "auto.offset.reset"},
+      {"enable.autocommit", "enable.auto.commit"},
+      {"fetch.wait.max.ms", "fetch.max.wait.ms"},
+      {"GROUP.ID", "group.id"},
+      {"group.id ", "group.id"},
+  };
+  for (const auto& [name, nearest] : misspelt) {
+    CAPTURE(name);
+    const std::string words = refusal(name, "7");
+    CHECK(contains(words, name + " = '7'"));
+    CHECK(contains(words, "nearest known is " + nearest));
+  }
+  CHECK(contains(refusal("", "7"), "no such property"));
+  CHECK(contains(refusal(std::string(1000, 'z'), "7"), "no such property"));
+}
+
+TEST_CASE("config: a bad entry of the bootstrap list is named, and what is wrong with it") {
+  struct bad {
+    std::string list, entry, why;
+  };
+  const std::vector<bad> lists = {
+      {"a:1,b", "\"b\"", "port is missing"},
+      {"a:1,:9092,c:3", "\":9092\"", "host is missing"},
+      {"a:70000", "\"a:70000\"", "1 to 65535"},
+      {"a:-1", "\"a:-1\"", "1 to 65535"},
+      {"a:1x", "\"a:1x\"", "1 to 65535"},
+      {"kafka://a:1", "\"kafka://a:1\"", "protocol"},
+      {"::1:9092", "\"::1:9092\"", "brackets"},
+      {"[::1:9092", "\"[::1:9092\"", "]"},
+      {"[::1]9092", "\"[::1]9092\"", ":port"},
+      {"a b:1", "\"a b:1\"", "character"},
+      {" , ", "' , '", "no host:port"},
+  };
+  for (const bad& b : lists) {
+    CAPTURE(b.list);
+    const std::string words = refusal([&] { config typed(b.list); });
+    CHECK(contains(words, "bootstrap.servers = '" + b.list + "'"));
+    CHECK(contains(words, b.entry));
+    CHECK(contains(words, b.why));
+    CHECK(words.find("bootstrap.servers") == words.rfind("bootstrap.servers"));
+  }
+  CHECK(shown(config(" a:1 , b:2, "), "bootstrap.servers") == "a:1,b:2");
+  CHECK(shown(config("a:1").bootstrap_servers("b:2"), "bootstrap.servers") == "b:2");
+}
+
+TEST_CASE("config: what must fit together is checked when a consumer takes it") {
+  CHECK(contains(refusal([] { config().check(); }), "bootstrap.servers is required"));
+  CHECK(refusal([] { config("a:1").check(); }) == "");
+  for (const std::string kind : {"reconnect", "retry"}) {
+    config c("a:1");
+    c.set(kind + ".backoff.ms", "700").set(kind + ".backoff.max.ms", "700");
+    CHECK(refusal([&] { c.check(); }) == "");
+    c.set(kind + ".backoff.max.ms", "699");
+    const std::string words = refusal([&] { c.check(); });
+    CHECK(contains(words, kind + ".backoff.max.ms = '699'"));
+    CHECK(contains(words, kind + ".backoff.ms = '700'"));
+  }
+}
+
+TEST_CASE("config: from_properties takes all, in no order, and refuses the first that is wrong") {
+  const config c = config::from_properties({{"group.id", "g"}, {"bootstrap.servers", "a:1"}, {"max.poll.interval.ms", "9"}});
+  c.check();
+  CHECK(shown(c, "group.id") == "g");
+  CHECK(shown(c, "rebalance.timeout.ms") == "9");
+  CHECK(contains(refusal([] { config::from_properties({{"group.id", "g"}, {"check.crcs", "maybe"}}); }), "check.crcs = 'maybe'"));
+}
+
+TEST_CASE("config: the typed setters check as the properties do, and an assignment that failed changes nothing") {
+  config c("a:1");
+  c.rebalance_timeout(milliseconds(5)).max_poll_interval(milliseconds(9));
+  CHECK(shown(c, "rebalance.timeout.ms") == "5");
+  CHECK(contains(refusal([&] { c.rebalance_timeout(milliseconds(0)); }), "rebalance.timeout.ms = '0'"));
+  CHECK(contains(refusal([&] { c.fetch_max_bytes(-7); }), "fetch.max.bytes = '-7'"));
+  CHECK(contains(refusal([&] { c.fetch_buffer_bytes(std::numeric_limits<std::size_t>::max()); }), "fetch.buffer.bytes = '"));
+  CHECK(contains(refusal([&] { c.request_timeout(std::chrono::hours(1000)); }), "request.timeout.ms = '3600000000'"));
+  CHECK(contains(refusal([&] { c.group_instance_id(""); }), "group.instance.id = ''"));
+  CHECK(shown(c, "rebalance.timeout.ms") == "5");
+  CHECK(shown(c, "group.instance.id") == "(none)");
+}
+
+}  // namespace
