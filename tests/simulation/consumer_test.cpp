@@ -318,6 +318,24 @@ TEST_CASE("a batch released without done() stops its stream in automatic mode, n
   CHECK(k.committed[0] == 3);  // the low-water mark
 }
 
+TEST_CASE("done through the last record is done through the offsets behind it that are nobody's", "[consumer]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.append_hole(0, 5);
+  k.assign(0, {0});
+  member m(w);
+  m.start([](kawait::partition p) -> asio::awaitable<void> {
+    while (auto batch = co_await p.async_next()) {
+      for (const auto& r : *batch) batch->done_through(r);
+    }
+  });
+  REQUIRE(w.run_until([&] { return k.committed[0] == 15; }, 1min));
+  k.append_numbers(0, 1);
+  REQUIRE(w.run_until([&] { return k.committed[0] == 16; }, 1min));
+  CHECK(!m.ended);
+}
+
 TEST_CASE("a bad record batch is reported with its place, and a seek goes past it", "[consumer]") {
   kawait::testing::world w;
   kafka k(w, 1);

@@ -58,6 +58,7 @@ class kafka {
   kafka(kawait::testing::world& w, std::int32_t partitions) : world_(w), grown_(w.executor()), logs_(static_cast<std::size_t>(partitions)) {
     topic_id_.bytes[0] = std::byte{7};
     w.network().listen("10.0.0.1", 9092, [this](std::unique_ptr<net::transport> t) { return serve(std::move(t)); });
+    w.network().listen("10.0.0.2", 9092, [this](std::unique_ptr<net::transport> t) { return serve_coordinator(std::move(t)); });
   }
 
   // ---- The log.
@@ -71,6 +72,15 @@ class kafka {
     if (std::exchange(corrupt_next, false)) bytes.back() ^= std::byte{1};
     l.batches.emplace(l.end + static_cast<std::int64_t>(values.size()), std::move(bytes));
     l.end += static_cast<std::int64_t>(values.size());
+    grown_.notify_all();
+  }
+  /// One record batch of two records whose last offset lies `size` beyond the second's: compaction removed the rest.
+  void append_hole(std::int32_t partition, std::int32_t size) {
+    log& l = logs_.at(static_cast<std::size_t>(partition));
+    kawait::tests::batch_builder b(l.end);
+    b.add("key", "first").add("key", "second").hole(size - 2);
+    l.end += size;
+    l.batches.emplace(l.end, b.build());
     grown_.notify_all();
   }
   void append_numbers(std::int32_t partition, int count) {
@@ -96,6 +106,18 @@ class kafka {
   std::vector<commit> commits;
   std::map<std::int32_t, std::int64_t> committed;
   std::size_t fetches = 0;
+  std::size_t offset_fetches = 0;
+  std::size_t offset_lists = 0;
+
+  /// The group is coordinated by a broker of its own, which can be cut off.
+  bool coordinator_is_apart = false;
+  void cut_coordinator() {
+    world_.network().black_hole("10.0.0.2", 9092);
+    for (scripted::peer* p : coordinator_peers_) p->close();
+  }
+  void mend_coordinator() {
+    world_.network().listen("10.0.0.2", 9092, [this](std::unique_ptr<net::transport> t) { return serve_coordinator(std::move(t)); });
+  }
 
  private:
   struct log {
@@ -111,12 +133,21 @@ class kafka {
 
   asio::awaitable<void> serve(std::unique_ptr<net::transport> stream) {
     scripted::peer p(std::move(stream));
+    co_await serve(p);
+  }
+  asio::awaitable<void> serve_coordinator(std::unique_ptr<net::transport> stream) {
+    scripted::peer p(std::move(stream));
+    coordinator_peers_.insert(&p);
+    co_await serve(p);
+    coordinator_peers_.erase(&p);
+  }
+  asio::awaitable<void> serve(scripted::peer& p) {
     for (;;) {
       const scripted::incoming r = co_await p.next();
       if (r.end) co_return;
       switch (r.key) {
         case 18: co_await p.answer(r, versions()); break;
-        case 3: co_await p.answer(r, metadata(), r.version); break;
+        case 3: co_await p.answer(r, metadata(r), r.version); break;
         case 10: co_await p.answer(r, find_coordinator(r)); break;
         case 68: co_await p.answer(r, on_heartbeat(r)); break;
         case 9: co_await p.answer(r, offset_fetch(r)); break;
@@ -142,8 +173,21 @@ class kafka {
     return v;
   }
 
-  protocol::metadata_response metadata() {
+  protocol::metadata_response metadata(const scripted::incoming& r) {
+    const auto q = decoded<protocol::metadata_request>(r);
     protocol::metadata_response m = scripted::metadata_of(1, "10.0.0.1");
+    if (coordinator_is_apart) {
+      m.brokers.push_back(m.brokers.back());
+      m.brokers.back().node_id = 2;
+      m.brokers.back().host = "10.0.0.2";
+    }
+    for (std::size_t i = 0; q.topics && i < q.topics->size(); ++i) {
+      const auto& asked = (*q.topics)[i].name;
+      if (!asked || *asked == topic) continue;
+      auto& missing = m.topics.emplace_back();
+      missing.error_code = static_cast<std::int16_t>(kafka_error::unknown_topic_or_partition);
+      missing.name = unknown_ = std::string(*asked);
+    }
     auto& t = m.topics.emplace_back();
     t.name = topic;
     t.topic_id = topic_id_;
@@ -170,8 +214,8 @@ class kafka {
     auto& c = f.coordinators.emplace_back();
     group_ = std::string(q.coordinator_keys.at(0));
     c.key = group_;
-    c.node_id = 1;
-    c.host = "10.0.0.1";
+    c.node_id = coordinator_is_apart ? 2 : 1;
+    c.host = coordinator_is_apart ? "10.0.0.2" : "10.0.0.1";
     c.port = 9092;
     return f;
   }
@@ -247,6 +291,7 @@ class kafka {
 
   protocol::offset_fetch_response offset_fetch(const scripted::incoming& r) {
     const auto q = decoded<protocol::offset_fetch_request>(r);
+    ++offset_fetches;
     protocol::offset_fetch_response f;
     auto& g = f.groups.emplace_back();
     g.group_id = group_;
@@ -288,6 +333,7 @@ class kafka {
 
   protocol::list_offsets_response list_offsets(const scripted::incoming& r) {
     const auto q = decoded<protocol::list_offsets_request>(r);
+    ++offset_lists;
     protocol::list_offsets_response l;
     for (const auto& t : q.topics) {
       auto& topic_out = l.topics.emplace_back();
@@ -317,7 +363,8 @@ class kafka {
     }
     protocol::fetch_response f;
     std::vector<std::vector<std::byte>> bytes;
-    bytes.reserve(64);
+    bytes.reserve(logs_.size());
+    std::size_t total = 0;
     for (const auto& t : q.topics) {
       auto& topic_out = f.responses.emplace_back();
       topic_out.topic_id = t.topic_id;
@@ -330,6 +377,8 @@ class kafka {
         std::vector<std::byte>& records = bytes.emplace_back();
         for (auto b = l.batches.upper_bound(part.fetch_offset); b != l.batches.end(); ++b) {
           if (!records.empty() && records.size() + b->second.size() > static_cast<std::size_t>(part.partition_max_bytes)) break;
+          if (total > 0 && total + b->second.size() > static_cast<std::size_t>(q.max_bytes)) break;
+          total += b->second.size();
           records.insert(records.end(), b->second.begin(), b->second.end());
         }
         out.records = std::span<const std::byte>(records);
@@ -343,6 +392,8 @@ class kafka {
   std::vector<log> logs_;
   kawait::uuid topic_id_;
   std::string group_;
+  std::string unknown_;
+  std::set<scripted::peer*> coordinator_peers_;
   std::map<std::string, member> members_;
   std::map<std::string, std::size_t> numbers_;
   std::int32_t group_epoch_ = 0;

@@ -152,6 +152,25 @@ TEST_CASE("commit learns that an unknown broker is strict (point 30)") {
   }
 }
 
+TEST_CASE("commit keeps what it learnt of a strict broker when it is told again that nothing is known (point 30)") {
+  struct {
+    stamp_rule before, told, after;
+  } const cases[] = {
+      {stamp_rule::current_epoch, stamp_rule::unknown, stamp_rule::current_epoch},
+      {stamp_rule::current_epoch, stamp_rule::lease_epoch, stamp_rule::lease_epoch},
+      {stamp_rule::lease_epoch, stamp_rule::unknown, stamp_rule::unknown},
+      {stamp_rule::unknown, stamp_rule::current_epoch, stamp_rule::current_epoch},
+  };
+  for (const auto& c : cases) {
+    commit_harness t;
+    t.settle("A0");
+    t.commit({{"A0", 1}}, commit_rules(c.before, 9));
+    t.round->set_rules(commit_rules(c.told, 10));
+    CHECK(t.round->stamp() == c.after);
+    CHECK(t.step() == "commit v10 at 1: A0#1=100");
+  }
+}
+
 TEST_CASE("commit does not take a stale current epoch for a strict broker (point 30)") {
   commit_harness t;
   t.settle("A0");

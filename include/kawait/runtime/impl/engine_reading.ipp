@@ -102,9 +102,9 @@ KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next_of_any(
     while (!ready_.empty()) {
       const stream_ptr stream = std::move(ready_.front());
       ready_.pop_front();
-      stream->is_listed = false;
       if (stream->is_ended()) continue;
       auto taken = try_next(*stream);
+      stream->is_listed = false;  // not sooner: a failure that it meets wakes readers, and would be told a second time
       if (taken && !*taken) continue;
       // One batch each in turn; a failure is told once.
       if (taken && stream->is_readable()) list_ready(*stream);

@@ -119,7 +119,8 @@ KAWAIT_DECL asio::awaitable<void> fetcher::close_session() {
   // Not on the connection of fetches: the broker would answer it only after the fetch that is parked there.
   auto connection = brokers_.find(node_, net::channel::control);
   if (!connection) co_return;
-  co_await connection->async_request(*request, milliseconds(500), budget_.pool());
+  const auto unused = co_await connection->async_request(*request, milliseconds(500), budget_.pool());
+  (void)unused;
 }
 
 KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {

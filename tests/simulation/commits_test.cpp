@@ -1,0 +1,141 @@
+#include "catch.hpp"
+
+#include "simulation/reader.hpp"
+
+// What whole consumers commit, in virtual time.
+
+namespace {
+
+using namespace std::chrono_literals;
+using kawait::errc;
+using kawait::kafka_error;
+using simulated::codes;
+using simulated::kafka;
+using simulated::range;
+using simulated::committed_map;
+
+TEST_CASE("in manual mode nothing is committed by itself, and done() is not required", "[reading]") {
+  kawait::testing::world w;
+  kafka k(w, 2);
+  k.append_numbers(0, 10);
+  k.append_numbers(1, 10);
+  k.assign(0, {0, 1});
+  const bool done = GENERATE(true, false);
+  auto c = simulated::member_config();
+  c.auto_commit(false);
+  simulated::reader m(w, c);
+  m.run();
+  m.read_all(done);
+  REQUIRE(w.run_until([&] { return m.total() == 20; }));
+  w.advance(1min);
+  k.append_numbers(0, 10);
+  REQUIRE(w.run_until([&] { return m.total() == 30; }));
+  k.assign(0, {0});
+  w.advance(20s);
+  CHECK(k.heartbeats.back().epoch > 0);
+  CHECK(m.consumer.assignment().size() == 1);
+  m.close();
+  REQUIRE(w.run_until([&] { return m.closed && m.ended; }));
+  CHECK(!*m.closed);
+  CHECK(k.commits.empty());
+  CHECK(m.errors == codes{errc::closed});
+}
+
+TEST_CASE("in manual mode async_commit commits what is done", "[reading]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  auto c = simulated::member_config();
+  c.auto_commit(false);
+  simulated::reader m(w, c);
+  m.run();
+  m.read_all();
+  REQUIRE(w.run_until([&] { return m.total() == 10; }));
+  const auto result = w.run(m.consumer.async_commit());
+  REQUIRE(result.size() == 1);
+  CHECK(result[0].offset == 10);
+  CHECK(!result[0].code);
+  CHECK(k.committed == committed_map{{0, 10}});
+  CHECK(w.run(m.consumer.async_commit()).empty());  // nothing new
+}
+
+TEST_CASE("offsets to commit may be named; of what is not ours nothing is sent", "[reading]") {
+  kawait::testing::world w;
+  kafka k(w, 3);
+  k.append_numbers(0, 10);
+  k.assign(0, {0, 1});
+  auto c = simulated::member_config();
+  c.auto_commit(false);
+  simulated::reader m(w, c);
+  m.run();
+  m.read_all(false);
+  REQUIRE(w.run_until([&] { return m.total() == 10; }));
+  kawait::offset_map offsets;
+  offsets[kawait::topic_partition("orders", 0)] = 5;
+  offsets[kawait::topic_partition("orders", 2)] = 3;
+  offsets[kawait::topic_partition("absent", 0)] = 1;
+  std::error_code code;
+  kawait::commit_result result;
+  m.consumer.async_commit(offsets, [&](std::error_code ec, kawait::commit_result r) {
+    code = ec;
+    result = std::move(r);
+  });
+  REQUIRE(w.run_until([&] { return !result.empty(); }));
+  CHECK(code == errc::commit_failed);
+  REQUIRE(result.size() == 3);
+  for (const auto& s : result) {
+    CAPTURE(s.partition.to_string());
+    if (s.partition == kawait::topic_partition("orders", 0)) {
+      CHECK(!s.code);
+      CHECK(s.offset == 5);
+    } else {
+      CHECK(s.code == errc::not_assigned);
+    }
+  }
+  CHECK(k.committed == committed_map{{0, 5}});
+}
+
+TEST_CASE("a commit that the group's epoch overtook is repeated", "[reading]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  k.commit_errors = {kafka_error::stale_member_epoch};
+  simulated::reader m(w);
+  m.run();
+  m.read_all();
+  REQUIRE(w.run_until([&] { return m.total() == 10; }));
+  const auto result = w.run(m.consumer.async_commit());
+  REQUIRE(result.size() == 1);
+  CHECK(!result[0].code);
+  CHECK(k.committed[0] == 10);
+  CHECK(k.commit_errors.empty());
+}
+
+TEST_CASE("with the coordinator alone out of reach fetching goes on, and commits wait", "[reading]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.coordinator_is_apart = true;
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  simulated::reader m(w);
+  m.run();
+  m.read_all();
+  REQUIRE(w.run_until([&] { return m.total() == 10 && k.committed[0] == 10; }));
+  k.cut_coordinator();
+  for (int i = 0; i < 30; ++i) {
+    k.append_numbers(0, 10);
+    w.advance(5s);
+    CHECK(m.total() == 20 + 10 * static_cast<std::size_t>(i));
+  }
+  CHECK(k.committed[0] == 10);
+  CHECK(m.consumer.assignment().size() == 1);
+  CHECK(m.consumer.last_warning());
+  k.mend_coordinator();
+  REQUIRE(w.run_until([&] { return k.committed[0] == 310; }, 30s));
+  CHECK(m.errors.empty());
+  CHECK(m.seen[0] == range(0, 310));
+}
+
+}  // namespace
