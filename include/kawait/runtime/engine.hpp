@@ -155,6 +155,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> say_goodbye(failure why);
   KAWAIT_DECL asio::awaitable<void> commit_by_time();
   KAWAIT_DECL void resolve_assigned();
+  KAWAIT_DECL asio::awaitable<void> look_for_assigned();
   // --- Streams (impl/engine_streams.ipp).
   KAWAIT_DECL stream_ptr add_stream(const machine::leased& id, std::string topic);
   KAWAIT_DECL void announce(std::vector<stream_ptr> streams);

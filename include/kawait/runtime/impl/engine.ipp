@@ -126,7 +126,18 @@ KAWAIT_DECL void engine::start() {
   tasks_.spawn(metadata_.run());
   tasks_.spawn(positions_.run());
   if (group_) tasks_.spawn(group_->run());
+  if (!group_) tasks_.spawn(look_for_assigned());
   if (options_.auto_commit && options_.group_id) tasks_.spawn(commit_by_time());
+}
+
+// A topic that is there and lacks the partition is no reason for the metadata to be asked for again.
+KAWAIT_DECL asio::awaitable<void> engine::look_for_assigned() {
+  while (std::holds_alternative<running>(state_) && !assigned_names_.empty()) {
+    co_await over_.wait_until(environment_.now() + options_.retry_backoff_max);
+    if (!std::holds_alternative<running>(state_) || assigned_names_.empty()) break;
+    if (std::get<running>(state_).reached) resolve_assigned();
+    metadata_.request_refresh();
+  }
 }
 
 KAWAIT_DECL asio::awaitable<failure> engine::run() {

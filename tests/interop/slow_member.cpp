@@ -1,0 +1,244 @@
+// A member whose work takes time, for the interop tests: it can be made to drain for as long as a test needs, and keeps on trying to
+// commit what it has ever done, also of partitions that it has given up.
+//
+//   slow_member BOOTSTRAP TOPIC GROUP SECONDS [property=value ...]
+//
+// A batch takes SECONDS, its records are done one after another meanwhile. Lines on standard input:
+//   hold                 no batch ends any more
+//   release PARTITION... but of these they do
+//   release              all end, and work takes no time any more
+// Lines on standard output, as verifiable_consumer's: partitions_assigned, revoking, partitions_revoked (after the drain), done, holding
+// and commits_refused. SIGTERM closes.
+
+#include "../../examples/event_line.hpp"
+
+#include <kawait/kawait.hpp>
+
+#include <asio/co_spawn.hpp>
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/read_until.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/signal_set.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+
+class slow_member {
+ public:
+  slow_member(asio::io_context& context, const kawait::config& c, std::string topic, std::chrono::milliseconds work)
+      : context_(context), topic_(std::move(topic)), work_(work), consumer_(context.get_executor(), c), signals_(context, SIGTERM),
+        input_(context, ::dup(STDIN_FILENO)) {}
+
+  int run() {
+    event_line("startup_complete").print();
+    consumer_.subscribe(topic_);
+    spawn(run_consumer());
+    spawn(follow_assignment());
+    spawn(follow_orders());
+    spawn(commit_everything());
+    signals_.async_wait([this](std::error_code ec, int) {
+      if (!ec) spawn(close());
+    });
+    context_.run();
+    event_line("shutdown_complete").print();
+    return failed_ ? 1 : 0;
+  }
+
+ private:
+  void spawn(asio::awaitable<void> coroutine) {
+    asio::co_spawn(context_, std::move(coroutine), [](std::exception_ptr thrown) {
+      if (thrown) std::rethrow_exception(thrown);
+    });
+  }
+
+  void report(const std::exception& e) {
+    failed_ = true;
+    std::cerr << "slow_member: " << e.what() << std::endl;
+  }
+
+  asio::awaitable<void> close() {
+    is_held_ = false;
+    try {
+      co_await consumer_.async_close();
+    } catch (const kawait::error& e) {
+      report(e);
+    }
+  }
+
+  asio::awaitable<void> run_consumer() {
+    try {
+      co_await consumer_.async_run();
+    } catch (const kawait::error& e) {
+      report(e);
+    }
+    over_ = true;
+    signals_.cancel();
+    input_.close();
+  }
+
+  void tell(const char* name, const std::vector<kawait::partition>& partitions) {
+    event_line line(name);
+    line.open_list("partitions");
+    for (const kawait::partition& p : partitions) line.open_element(p.name()).close_element();
+    line.close_list().add("epoch", consumer_.member_epoch()).print();
+  }
+
+  asio::awaitable<void> follow_assignment() {
+    try {
+      for (;;) {
+        const kawait::event change = co_await consumer_.async_next_event();
+        if (change.what == kawait::event::kind::assigned) {
+          tell("partitions_assigned", change.partitions);
+          for (const kawait::partition& p : change.partitions) {
+            done_.erase(p.name());
+            spawn(read(p));
+          }
+          continue;
+        }
+        if (change.revocation) {
+          tell("revoking", change.partitions);
+          co_await consumer_.async_incremental_unassign(change.revocation);
+        }
+        tell("partitions_revoked", change.partitions);
+      }
+    } catch (const kawait::error& e) {
+      if (e.code() != kawait::errc::closed) report(e);
+    }
+  }
+
+  asio::awaitable<void> read(kawait::partition p) {
+    try {
+      while (auto batch = co_await p.async_next()) co_await work(*batch);
+    } catch (const kawait::error& e) {
+      if (e.code() != asio::error::operation_aborted) report(e);
+    }
+  }
+
+  bool is_held(std::int32_t partition) const { return is_held_ && !released_.contains(partition); }
+
+  asio::awaitable<void> work(kawait::batch& batch) {
+    const kawait::topic_partition name(batch.topic(), batch.partition());
+    // At most fifty steps a batch, so that a long backlog is not slower than it says.
+    const std::size_t steps = std::clamp<std::size_t>(batch.size_hint(), 1, 50);
+    const std::size_t stride = std::max<std::size_t>(1, batch.size_hint() / steps);
+    std::size_t count = 0;
+    for (const kawait::record& r : batch) {
+      // The last is done only when the batch is.
+      if (++count % stride != 0 || r.offset() + 1 == batch.next_offset()) continue;
+      if (work_ > 0ms) co_await kawait::sleep_for(work_ / steps);
+      batch.done_through(r);
+      tell_done(name, r.offset() + 1);
+    }
+    if (is_held(name.partition)) {
+      event_line line("holding");
+      line.add("topic", name.topic).add("partition", name.partition).print();
+    }
+    while (is_held(name.partition)) co_await kawait::sleep_for(10ms);
+    batch.done();
+    tell_done(name, batch.next_offset());
+  }
+
+  void tell_done(const kawait::topic_partition& name, std::int64_t next) {
+    done_[name] = next;
+    event_line line("done");
+    line.add("topic", name.topic).add("partition", name.partition).add("offset", next).print();
+  }
+
+  asio::awaitable<void> follow_orders() {
+    std::string buffer;
+    for (;;) {
+      std::error_code ec;
+      auto token = asio::redirect_error(asio::use_awaitable, ec);
+      auto target = asio::dynamic_buffer(buffer);
+      const std::size_t length = co_await asio::async_read_until(input_, target, '\n', token);
+      if (ec) co_return;
+      std::istringstream words(buffer.substr(0, length));
+      buffer.erase(0, length);
+      std::string order;
+      words >> order;
+      if (order == "hold") {
+        released_.clear();
+        is_held_ = true;
+      } else {
+        std::int32_t partition = -1;
+        bool any = false;
+        for (; words >> partition; any = true) released_.insert(partition);
+        if (!any) {
+          is_held_ = false;
+          work_ = 0ms;
+        }
+      }
+    }
+  }
+
+  // Whatever we have ever done, ours or not: of what is not, nothing may reach the broker.
+  asio::awaitable<void> commit_everything() {
+    while (!over_) {
+      co_await kawait::sleep_for(20ms);
+      if (done_.empty()) continue;
+      std::error_code ec;
+      auto token = asio::redirect_error(asio::use_awaitable, ec);
+      const kawait::commit_result result = co_await consumer_.async_commit(done_, token);
+      event_line line("commits_refused");
+      line.open_list("partitions");
+      bool any = false;
+      for (const kawait::commit_status& s : result) {
+        if (!s.code) continue;
+        any = true;
+        line.open_element(s.partition).add("offset", s.offset).add("error", s.code.message());
+        line.add_flag("not_ours", s.code == kawait::errc::not_assigned).close_element();
+      }
+      if (any) line.close_list().print();
+    }
+  }
+
+  asio::io_context& context_;
+  std::string topic_;
+  std::chrono::milliseconds work_;
+  kawait::consumer consumer_;
+  asio::signal_set signals_;
+  asio::posix::stream_descriptor input_;
+  kawait::offset_map done_;
+  std::set<std::int32_t> released_;
+  bool is_held_ = false;
+  bool over_ = false;
+  bool failed_ = false;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 5) {
+    std::cerr << "usage: slow_member BOOTSTRAP TOPIC GROUP SECONDS [property=value ...]\n";
+    return 2;
+  }
+  try {
+    kawait::config config(argv[1]);
+    config.group_id(argv[3]).auto_offset_reset(kawait::offset_reset::earliest);
+    for (int i = 5; i < argc; ++i) {
+      const std::string_view word = argv[i];
+      const auto equals = std::min(word.find('='), word.size() - 1);
+      config.set(word.substr(0, equals), word.substr(equals + 1));
+    }
+    const std::chrono::duration<double> work(std::stod(argv[4]));
+    asio::io_context context(1);
+    slow_member member(context, config, argv[2], std::chrono::duration_cast<std::chrono::milliseconds>(work));
+    return member.run();
+  } catch (const std::exception& e) {
+    std::cerr << "slow_member: " << e.what() << '\n';
+    return 1;
+  }
+}
