@@ -97,7 +97,8 @@ class partition {
   KAWAIT_DECL std::optional<std::int64_t> lag() const;
 
   /// Commits what is done of this partition. Completes with void(std::error_code, commit_result): errc::commit_failed if it was refused
-  /// (the result says why), errc::not_assigned once the stream has ended, group_required.
+  /// (the result says why), errc::not_assigned once the partition is stale (while it is being revoked it may still be committed),
+  /// group_required.
   KAWAIT_DECL asio::awaitable<commit_result> async_commit() const;
   template <class Token>
   auto async_commit(Token&& token) const {

@@ -92,7 +92,7 @@ asio::awaitable<void> all_records(scenario& s) {
 
 TEST_CASE("assign: every record of six partitions, in each codec") {
   scenario s;
-  s.run(all_records(s));
+  s.run(&all_records);
 }
 
 // ---- What a record holds.
@@ -154,7 +154,7 @@ asio::awaitable<void> whole_records(scenario& s) {
 
 TEST_CASE("assign: null keys and values, headers, both timestamp types") {
   scenario s;
-  s.run(whole_records(s));
+  s.run(&whole_records);
 }
 
 // ---- Where reading starts.
@@ -214,7 +214,7 @@ asio::awaitable<void> resets(scenario& s) {
 
 TEST_CASE("assign: earliest, latest, none") {
   scenario s;
-  s.run(resets(s));
+  s.run(&resets);
 }
 
 asio::awaitable<void> out_of_range(scenario& s) {
@@ -264,7 +264,7 @@ asio::awaitable<void> out_of_range(scenario& s) {
 
 TEST_CASE("assign: an offset out of range is reset, or told") {
   scenario s;
-  s.run(out_of_range(s));
+  s.run(&out_of_range);
 }
 
 // ---- Seek, pause, position, lag.
@@ -319,7 +319,7 @@ asio::awaitable<void> seeks(scenario& s) {
 
 TEST_CASE("assign: seek before the first read, during a fetch, back and forth") {
   scenario s;
-  s.run(seeks(s));
+  s.run(&seeks);
 }
 
 asio::awaitable<void> pauses(scenario& s) {
@@ -353,7 +353,7 @@ asio::awaitable<void> pauses(scenario& s) {
 
 TEST_CASE("assign: pause and resume lose nothing, and hold nobody else") {
   scenario s;
-  s.run(pauses(s));
+  s.run(&pauses);
 }
 
 // ---- Offsets of a group, without being its member.
@@ -398,7 +398,7 @@ asio::awaitable<void> assigned_with_group(scenario& s) {
 
 TEST_CASE("assign: with a group id offsets are fetched and committed") {
   scenario s;
-  s.run(assigned_with_group(s));
+  s.run(&assigned_with_group);
 }
 
 // ---- Transactions.
@@ -473,7 +473,7 @@ asio::awaitable<void> transactions(scenario& s) {
 
 TEST_CASE("assign: read_committed shows no aborted and no undecided record, and nobody sees markers") {
   scenario s;
-  s.run(transactions(s));
+  s.run(&transactions);
 }
 
 // ---- Batches above every limit.
@@ -504,7 +504,7 @@ asio::awaitable<void> large_batches(scenario& s) {
 
 TEST_CASE("assign: batches of 2 MiB pass limits of 1 KiB, in every partition") {
   scenario s;
-  s.run(large_batches(s));
+  s.run(&large_batches);
 }
 
 }  // namespace

@@ -212,7 +212,7 @@ asio::awaitable<void> unknown_topic(scenario& s) {
 
 TEST_CASE("bad input: an unknown topic or partition in assign") {
   scenario s;
-  s.run(unknown_topic(s));
+  s.run(&unknown_topic);
 }
 
 asio::awaitable<void> unknown_assignor(scenario& s) {
@@ -230,7 +230,7 @@ asio::awaitable<void> unknown_assignor(scenario& s) {
 
 TEST_CASE("bad input: an assignor that the broker does not have", "[membership]") {
   scenario s;
-  s.run(unknown_assignor(s));
+  s.run(&unknown_assignor);
 }
 
 TEST_CASE("bad input: what no broker need be asked about") {

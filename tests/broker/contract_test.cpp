@@ -127,7 +127,7 @@ asio::awaitable<void> manual_mode(scenario& s) {
 
 TEST_CASE("manual mode commits only by async_commit, and done_through counts", "[membership]") {
   scenario s;
-  s.run(manual_mode(s));
+  s.run(&manual_mode);
 }
 
 asio::awaitable<void> any_order_handler(steps& s, kawait::partition p) {
@@ -164,7 +164,7 @@ asio::awaitable<void> any_order(scenario& s) {
 
 TEST_CASE("done(record) in any order commits the low-water mark", "[membership]") {
   scenario s;
-  s.run(any_order(s));
+  s.run(&any_order);
 }
 
 asio::awaitable<void> abandoning_handler(steps& s, kawait::partition p) {
@@ -199,7 +199,7 @@ asio::awaitable<void> abandoned(scenario& s) {
 
 TEST_CASE("a batch released without done() ends its stream with batch_abandoned", "[membership]") {
   scenario s;
-  s.run(abandoned(s));
+  s.run(&abandoned);
 }
 
 // ---- Limits and misuse.
@@ -253,7 +253,7 @@ asio::awaitable<void> quota(scenario& s) {
 
 TEST_CASE("a partition whose own leases fill its share is told so, and goes on after releasing") {
   scenario s;
-  s.run(quota(s));
+  s.run(&quota);
 }
 
 asio::awaitable<void> commit_elsewhere(scenario& s) {
@@ -295,7 +295,7 @@ asio::awaitable<void> commit_elsewhere(scenario& s) {
 
 TEST_CASE("a commit for a partition that is not ours is not_assigned; explicit offsets are committed", "[membership]") {
   scenario s;
-  s.run(commit_elsewhere(s));
+  s.run(&commit_elsewhere);
 }
 
 asio::awaitable<void> modes(scenario& s) {
@@ -336,7 +336,7 @@ asio::awaitable<void> modes(scenario& s) {
 
 TEST_CASE("one mode of reading a consumer") {
   scenario s;
-  s.run(modes(s));
+  s.run(&modes);
 }
 
 // ---- How for_each_partition ends.
@@ -365,7 +365,7 @@ asio::awaitable<void> early_return(scenario& s) {
 
 TEST_CASE("a handler that returns while its partition is assigned is an error", "[membership]") {
   scenario s;
-  s.run(early_return(s));
+  s.run(&early_return);
 }
 
 struct thrown_by_test {};
@@ -424,7 +424,7 @@ asio::awaitable<void> handler_throws(scenario& s) {
 
 TEST_CASE("a handler that throws: the others drain, done work is committed, the member leaves, it is rethrown", "[membership]") {
   scenario s;
-  s.run(handler_throws(s));
+  s.run(&handler_throws);
 }
 
 asio::awaitable<void> busy_handler(steps& s, kawait::partition p) {
@@ -465,7 +465,7 @@ asio::awaitable<void> cancelled_once(scenario& s) {
 
 TEST_CASE("for_each_partition cancelled once ends in order", "[membership]") {
   scenario s;
-  s.run(cancelled_once(s));
+  s.run(&cancelled_once);
 }
 
 asio::awaitable<void> cancelled_twice(scenario& s) {
@@ -491,7 +491,7 @@ asio::awaitable<void> cancelled_twice(scenario& s) {
 
 TEST_CASE("for_each_partition cancelled twice ends at once", "[membership]") {
   scenario s;
-  s.run(cancelled_twice(s));
+  s.run(&cancelled_twice);
 }
 
 // ---- A race against a timer.
@@ -537,7 +537,7 @@ asio::awaitable<void> race(scenario& s) {
 
 TEST_CASE("async_wait and try_next against a timer lose nothing") {
   scenario s;
-  s.run(race(s));
+  s.run(&race);
 }
 
 }  // namespace

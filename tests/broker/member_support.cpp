@@ -217,6 +217,8 @@ void scenario::run(asio::awaitable<void> test, std::chrono::seconds limit) {
   if (!ended_) throw std::runtime_error("the test did not end within " + std::to_string(limit.count()) + " s");
 }
 
+void scenario::run(asio::awaitable<void> (*test)(scenario&), std::chrono::seconds limit) { run(test(*this), limit); }
+
 config scenario::settings() const {
   config c(bootstrap_);
   c.auto_offset_reset(offset_reset::earliest).default_api_timeout(30s).request_timeout(15s);

@@ -45,7 +45,7 @@ asio::awaitable<void> two_then_three(scenario& s) {
 
 TEST_CASE("two, then three members share six partitions under load", "[membership]") {
   scenario s;
-  s.run(two_then_three(s));
+  s.run(&two_then_three);
 }
 
 }  // namespace

@@ -106,7 +106,7 @@ asio::awaitable<void> slow_revocation(scenario& s) {
 
 TEST_CASE("a handler that takes two seconds delays its partition's revocation, and no other's records", "[membership]") {
   scenario s;
-  s.run(slow_revocation(s));
+  s.run(&slow_revocation);
 }
 
 // ---- Events.
@@ -273,7 +273,7 @@ asio::awaitable<void> waiters(scenario& s) {
 
 TEST_CASE("events: many may wait for a revocation; cancelling a wait does not cancel the drain", "[membership]") {
   scenario s;
-  s.run(waiters(s));
+  s.run(&waiters);
 }
 
 asio::awaitable<void> uncalled(scenario& s) {
@@ -294,7 +294,7 @@ asio::awaitable<void> uncalled(scenario& s) {
 
 TEST_CASE("events: a revocation that nobody claims begins at half the deadline", "[membership]") {
   scenario s;
-  s.run(uncalled(s));
+  s.run(&uncalled);
 }
 
 asio::awaitable<void> held_too_long(scenario& s) {
@@ -322,7 +322,7 @@ asio::awaitable<void> held_too_long(scenario& s) {
 
 TEST_CASE("events: at the deadline a held batch turns stale and the next owner gets the partition", "[membership]") {
   scenario s;
-  s.run(held_too_long(s));
+  s.run(&held_too_long);
 }
 
 // ---- The deadline of a handler.
@@ -392,7 +392,7 @@ asio::awaitable<void> stubborn(scenario& s) {
 
 TEST_CASE("at the deadline a handler at work is cancelled, and the member stays", "[membership]") {
   scenario s;
-  s.run(stubborn(s));
+  s.run(&stubborn);
 }
 
 // ---- Fenced.
@@ -432,7 +432,7 @@ asio::awaitable<void> fenced(scenario& s) {
 
 TEST_CASE("a member that was fenced loses its partitions, joins again and loses no record", "[membership]") {
   scenario s;
-  s.run(fenced(s));
+  s.run(&fenced);
 }
 
 asio::awaitable<void> killed_member(scenario& s) {
@@ -467,7 +467,7 @@ asio::awaitable<void> killed_member(scenario& s) {
 
 TEST_CASE("a member that vanishes: its partitions move after the session, no record is lost", "[membership]") {
   scenario s;
-  s.run(killed_member(s));
+  s.run(&killed_member);
 }
 
 // ---- The plain loop.
@@ -537,7 +537,7 @@ asio::awaitable<void> plain_loop(scenario& s) {
 
 TEST_CASE("consumer.async_next: two members, one loop each", "[membership]") {
   scenario s;
-  s.run(plain_loop(s));
+  s.run(&plain_loop);
 }
 
 // ---- A topic that comes later.
@@ -571,7 +571,7 @@ asio::awaitable<void> later_topic(scenario& s) {
 
 TEST_CASE("a topic created after subscribe is consumed; a subscription changes at run time", "[membership]") {
   scenario s;
-  s.run(later_topic(s));
+  s.run(&later_topic);
 }
 
 // ---- Other threads.
@@ -631,7 +631,7 @@ asio::awaitable<void> released_elsewhere(scenario& s) {
 
 TEST_CASE("batches released on other threads during a revocation", "[membership]") {
   scenario s;
-  s.run(released_elsewhere(s));
+  s.run(&released_elsewhere);
 }
 
 struct elsewhere_world {
@@ -680,7 +680,7 @@ asio::awaitable<void> handlers_elsewhere(scenario& s) {
 
 TEST_CASE("handlers run on the executor they are given") {
   scenario s;
-  s.run(handlers_elsewhere(s));
+  s.run(&handlers_elsewhere);
 }
 
 }  // namespace

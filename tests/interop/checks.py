@@ -1,4 +1,4 @@
-"""What must be true of the members' lines and of the group's log. No network, no process: self_test() shows that each can fail."""
+"""What must be true of the members' lines and of the group's log. No network; self_test() shows that each can fail."""
 import collections
 
 
@@ -99,8 +99,8 @@ def foreign_commits(log, ours, confluent, java, java_offsets):
     """Commits of partitions that at that point of the log belonged to another member than the one that made them.
 
     Who made a commit: one with confluent's metadata is confluent's. Of the others, ours are all but those that Java says it made:
-    while Java owns a partition, its commits there must be, one by one, those that it printed (`java_offsets`: by partition, in order).
-    Any other value, or one more than printed, is ours.
+    while Java owns a partition, its commits there must be, one by one, those that it printed (`java_offsets`, by
+    partition). Any other value, or one more than printed, is ours.
     """
     owner, problems = {}, []
     expected = {p: collections.deque(offsets) for p, offsets in java_offsets.items()}

@@ -1,4 +1,4 @@
-"""group_member.py BOOTSTRAP TOPIC GROUP: a confluent-kafka (librdkafka) member that tells what it does as VerifiableConsumer does.
+"""group_member.py BOOTSTRAP TOPIC GROUP: a confluent-kafka (librdkafka) member that tells what it does as VerifiableConsumer.
 
 Its commits carry the metadata "confluent", so that they can be told from others' in the group's log.
 """

@@ -157,7 +157,7 @@ class Attempt:
         await_that(lambda: not partitions & self.ours.owned, f"ours to have given up {partitions}", self.world.cast.members)
 
     def set_up(self):
-        """Ours holds all, its work in hand on each; librdkafka's joins; while ours drains for it, Java's joins and gets a target."""
+        """Ours holds all, work in hand on each; librdkafka's joins; while ours drains for it, Java's joins and gets a target."""
         cast, ours = self.world.cast, self.ours
         await_that(lambda: ours.owned == ALL, "ours to own all", [ours])
         poll_until(lambda: set(self.world.kafka.committed(self.group)) == ALL, "ours to have committed everywhere", [ours])
@@ -229,7 +229,7 @@ class Attempt:
 
 
 def case_epoch_that_does_not_move(world):
-    """Point 27 of the group protocol: ours acknowledges, the same epoch brings another revocation, and no late commit gets through."""
+    """Ours acknowledges, the same epoch brings another revocation, and no late commit reaches a new owner's partition."""
     for n in range(3):
         attempt = Attempt(world, f"standstill-{n}")
         if attempt.standstill and attempt.epoch == attempt.second_epoch:
@@ -240,8 +240,8 @@ def case_epoch_that_does_not_move(world):
 
 
 # Values and keys of the conformance test: what JSON has to escape, what is no UTF-8, what is null.
-WORDS = [b"plain", b"", None, b'quo"te\\back/slash', "\u00e4\u20ac\U0001f600".encode(), b"\x00\x01\t\r\n\x1f\x7f", b"bad \xff\xfe bytes",
-         "\u2028".encode(), b"\xc0\x80 overlong", b"a" * 300]
+WORDS = [b"plain", b"", None, b'quo"te\\back/slash', "\u00e4\u20ac\U0001f600".encode(), b"\x00\x01\t\r\n\x1f\x7f",
+         b"bad \xff\xfe bytes", "\u2028".encode(), b"\xc0\x80 overlong", b"a" * 300]
 
 
 def fill(world, topic, count):
@@ -270,7 +270,7 @@ def records(member):
 
 
 def events_to_compare(member):
-    """Since 4.2 Java's tells shutdown_requested when it is told to end, and after shutdown_complete if it was not: ours may leave it."""
+    """Java's of 4.2 and newer tells shutdown_requested at a signal, and after shutdown_complete without one: ours need not."""
     return [e for e in member.events if e["name"] != "shutdown_requested"]
 
 

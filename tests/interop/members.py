@@ -129,7 +129,8 @@ class Cast:
         return member
 
     def arguments(self, topic, group, *more):
-        return ["--bootstrap-server", self.bootstrap, "--topic", topic, "--group-id", group, "--group-protocol", "consumer", *more]
+        return ["--bootstrap-server", self.bootstrap, "--topic", topic, "--group-id", group, "--group-protocol", "consumer",
+                *more]
 
     def ours(self, name, topic, group, *more):
         return self.start(name, [self.bin / "verifiable_consumer", *self.arguments(topic, group, *more)])

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh BIN_DIR [CASE...]: one group with members of ours, Java's and librdkafka's, against a Kafka of its own. Cases: see interop.py.
+# run.sh BIN_DIR [CASE...]: one group with members of ours, Java's and librdkafka's, on a Kafka of its own. Cases: interop.py.
 set -euo pipefail
 bin=$(cd "$1" && pwd)
 shift

@@ -1,5 +1,5 @@
-// A member whose work takes time, for the interop tests: it can be made to drain for as long as a test needs, and keeps on trying to
-// commit what it has ever done, also of partitions that it has given up.
+// A member whose work takes time, for the interop tests: it can be made to drain for as long as a test needs, and keeps on
+// trying to commit what it has ever done, also of partitions that it has given up.
 //
 //   slow_member BOOTSTRAP TOPIC GROUP SECONDS [property=value ...]
 //
@@ -7,8 +7,8 @@
 //   hold                 no batch ends any more
 //   release PARTITION... but of these they do
 //   release              all end, and work takes no time any more
-// Lines on standard output, as verifiable_consumer's: partitions_assigned, revoking, partitions_revoked (after the drain), done, holding
-// and commits_refused. SIGTERM closes.
+// Lines on standard output, as verifiable_consumer's: partitions_assigned, revoking, partitions_revoked (after the drain), done,
+// holding and commits_refused. SIGTERM closes.
 
 #include "../../examples/event_line.hpp"
 
@@ -39,7 +39,11 @@ using namespace std::chrono_literals;
 class slow_member {
  public:
   slow_member(asio::io_context& context, const kawait::config& c, std::string topic, std::chrono::milliseconds work)
-      : context_(context), topic_(std::move(topic)), work_(work), consumer_(context.get_executor(), c), signals_(context, SIGTERM),
+      : context_(context),
+        topic_(std::move(topic)),
+        work_(work),
+        consumer_(context.get_executor(), c),
+        signals_(context, SIGTERM),
         input_(context, ::dup(STDIN_FILENO)) {}
 
   int run() {

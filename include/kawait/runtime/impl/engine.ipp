@@ -48,6 +48,8 @@ KAWAIT_DECL std::shared_ptr<engine> engine::create(asio::any_io_executor executo
       raw->finish(failure(x.code(), x.what()));
     } catch (const std::bad_alloc&) {
       raw->finish(failure(std::make_error_code(std::errc::not_enough_memory)));
+    } catch (const std::exception& x) {
+      raw->finish(failure(std::make_error_code(std::errc::state_not_recoverable), x.what()));
     }
   });
   return e;
