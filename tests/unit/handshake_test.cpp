@@ -12,7 +12,6 @@ TEST_CASE("a connection shakes hands and knows the broker's versions", "[net]") 
   testing::world w;
   std::string client_id;
   std::int16_t hello_version = -1;
-  protocol::api_versions_request hello;
   std::string software;
   w.network().listen("10.0.0.1", 9092, [&](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
     peer p(std::move(stream));
