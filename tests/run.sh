@@ -1,20 +1,17 @@
 #!/usr/bin/env bash
-# run.sh [--quick | --full]
+# run.sh [--quick]
 # Installs what is missing (Debian 12, root or sudo), builds, and passes all tests, those against a real Kafka included;
-# then again with sanitizers, clang and epoll. --quick: the first build only. --full: tests/broker, packaging and Meson too.
+# then again with sanitizers, clang, epoll and Meson. --quick: the first build only.
 # The last line: N passed, N failed.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
-quick=0 full=0
+quick=0
 case ${1:-} in
   '') ;;
   --quick) quick=1 ;;
-  --full) full=1 ;;
   *) sed -n '2,5s/^# \?//p' "$0" >&2; exit 2 ;;
 esac
-leave_out='^(broker.*|packaging)$'
-[ $full = 0 ] || leave_out='^none$'
 
 work=$(mktemp -d)
 # Everything that a test makes is beneath, and what it forgets to end is found there.
@@ -110,12 +107,12 @@ step packages tests/install-packages "${kinds[@]}" || exit 1
 step jars tests/kafka/fetch-jars 4.3.1 4.0.0 4.2.1 || exit 1
 step venv tests/kafka/venv || exit 1
 
-timed configuration default all -E "$leave_out"
+timed configuration default all
 if [ $quick = 0 ]; then
   timed configuration asan lean -L '^(unit|threads|memory|simulation|smoke)$'
   timed configuration tsan threaded -L '^threads$'
   timed configuration clang-epoll lean -L '^(unit|threads|memory|simulation|smoke)$'
-  [ $full = 0 ] || timed run_meson
+  timed run_meson
 fi
 
 echo "--- all of it: $SECONDS s"
