@@ -138,4 +138,48 @@ TEST_CASE("with the coordinator alone out of reach fetching goes on, and commits
   CHECK(m.seen[0] == range(0, 310));
 }
 
+TEST_CASE("a close that has nothing to commit does not wait for a coordinator that is gone", "[reading]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.coordinator_is_apart = true;
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  simulated::reader m(w);
+  m.run();
+  m.read_all();
+  REQUIRE(w.run_until([&] { return k.committed[0] == 10; }));
+  k.cut_coordinator();
+  w.advance(45s);
+  const auto begin = w.now();
+  m.close();
+  REQUIRE(w.run_until([&] { return m.closed && m.ended; }));
+  CHECK(!*m.closed);
+  CHECK(w.now() == begin);
+}
+
+TEST_CASE("a close keeps its deadline though an earlier commit has a later one", "[reading]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.coordinator_is_apart = true;
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  auto c = simulated::member_config();
+  c.auto_commit_interval(1h).default_api_timeout(10min);
+  simulated::reader m(w, c);
+  m.run();
+  m.read_all();
+  REQUIRE(w.run_until([&] { return m.total() == 10; }));
+  k.cut_coordinator();
+  std::optional<std::error_code> committed;
+  kawait::offset_map offsets;
+  offsets[kawait::topic_partition("orders", 0)] = 10;
+  m.consumer.async_commit(offsets, [&](std::error_code ec, kawait::commit_result) { committed = ec; });
+  w.advance(1s);
+  const auto begin = w.now();
+  m.consumer.async_close(kawait::close_options(5s), [&](std::error_code ec) { m.closed = ec; });
+  REQUIRE(w.run_until([&] { return m.closed && m.ended && committed; }));
+  CHECK(*m.closed == errc::commit_failed);
+  CHECK(w.now() - begin <= 5s);
+}
+
 }  // namespace

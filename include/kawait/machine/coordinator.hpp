@@ -48,6 +48,8 @@ class coordinator {
 
   KAWAIT_DECL effect poll(time_point now);
 
+  bool is_known() const noexcept { return std::holds_alternative<found>(state_); }
+
  private:
   struct searching {
     time_point from;

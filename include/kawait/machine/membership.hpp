@@ -99,6 +99,8 @@ class membership {
   const std::string& group_id() const noexcept { return options_.group_id; }
   const std::string& member_id() const noexcept { return options_.member_id; }
   const std::optional<std::string>& instance_id() const noexcept { return options_.instance_id; }
+  /// Drained, no commit unanswered: nothing is left to be done but to leave, for which no coordinator is worth waiting.
+  KAWAIT_DECL bool has_only_to_leave() const noexcept;
   bool heartbeat_in_flight() const noexcept { return in_flight_.has_value(); }
   /// Counts the heartbeats that were answered, so that a commit can wait for the next.
   std::uint64_t heartbeats_answered() const noexcept { return answered_; }

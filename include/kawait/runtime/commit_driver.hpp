@@ -41,6 +41,7 @@ class commit_driver {
   struct call {
     std::vector<machine::commit_item> items;
     net::time_point deadline;
+    net::time_point gives_up;  ///< Later than the deadline where the round ends then by itself, and knows why.
     std::vector<machine::commit_outcome> outcomes;
     bool is_finished = false;
   };

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <string>
 
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
@@ -10,6 +12,7 @@
 #include <kawait/net/broker_pool.hpp>
 #include <kawait/net/timer.hpp>
 #include <kawait/runtime/options.hpp>
+#include <kawait/runtime/task_group.hpp>
 
 namespace kawait::runtime {
 
@@ -17,10 +20,10 @@ namespace kawait::runtime {
 /// the broker serves in order.
 class coordinator_driver {
  public:
-  KAWAIT_DECL coordinator_driver(asio::any_io_executor executor, net::broker_pool& brokers, const options& o);
+  KAWAIT_DECL coordinator_driver(asio::any_io_executor executor, task_group& tasks, net::broker_pool& brokers, const options& o);
 
   /// A connection to the coordinator, looked up and opened when needed. One attempt to connect; look-ups are repeated, with the
-  /// machine's back-off, until `deadline`.
+  /// machine's back-off. Not a moment longer than until `deadline`: what goes on then goes on for others.
   KAWAIT_DECL asio::awaitable<result<std::shared_ptr<net::connection>>> async_get(net::time_point deadline);
 
   /// The broker says that it is not the coordinator.
@@ -29,11 +32,21 @@ class coordinator_driver {
   KAWAIT_DECL void on_disconnected();
   /// Closes the connection that commits and heartbeats share, whatever is pending on it.
   KAWAIT_DECL void cut(const failure& why);
+  /// From now on a coordinator that is not known, or could not be reached, is not looked for: who waits for one is told at once.
+  KAWAIT_DECL void stop_searching();
+  void resume_searching() noexcept {
+    if (life_ == life::as_known) life_ = life::searching;
+  }
   KAWAIT_DECL void stop();
 
  private:
-  KAWAIT_DECL asio::awaitable<void> look_up();
+  enum class life { searching, as_known, stopped };
 
+  KAWAIT_DECL asio::awaitable<void> look_up();
+  KAWAIT_DECL asio::awaitable<void> connect(std::int32_t node);
+  KAWAIT_DECL void notify();
+
+  task_group& tasks_;
   net::environment& environment_;
   net::broker_pool& brokers_;
   std::string group_id_;
@@ -41,7 +54,11 @@ class coordinator_driver {
   std::weak_ptr<net::connection> connection_;
   net::condition changed_;
   failure last_failure_;
-  bool stopped_ = false;
+  bool connecting_ = false;
+  std::uint64_t attempts_failed_ = 0;
+  std::uint64_t failed_in_a_row_ = 0;
+  std::uint64_t changes_ = 0;
+  life life_ = life::searching;
 };
 
 }  // namespace kawait::runtime

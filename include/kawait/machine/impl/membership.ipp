@@ -111,6 +111,10 @@ KAWAIT_DECL std::optional<std::int32_t> membership::lease_epoch(const leased& l)
   return find(l)->epoch;
 }
 
+KAWAIT_DECL bool membership::has_only_to_leave() const noexcept {
+  return in<departing>() || (in<leaving>() && !any_draining() && unanswered_.empty());
+}
+
 KAWAIT_DECL std::string_view membership::state_name() const noexcept {
   static constexpr std::string_view names[] = {"unsubscribed", "joining",   "awaiting", "stable",  "reconciling", "leaving",
                                                "departing",    "resigning", "stalling", "stalled", "fatal"};

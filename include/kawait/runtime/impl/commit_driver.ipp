@@ -38,17 +38,21 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
                                                                                               net::time_point deadline) {
   const auto mine = std::make_shared<call>();
   mine->items = std::move(items);
-  mine->deadline = deadline;
+  mine->deadline = mine->gives_up = deadline;
   if (mine->items.empty()) co_return std::vector<machine::commit_outcome>();
   waiting_.push_back(mine);
   if (!std::exchange(running_, true)) tasks_.spawn(run_rounds());
-  while (!mine->is_finished && !stopped_) {
-    co_await finished_.wait();
+  bool cancelled = false;  // this call; the commit itself goes on
+  while (!mine->is_finished && !stopped_ && !cancelled && environment_.now() < mine->gives_up) {
+    co_await finished_.wait_until(mine->gives_up);
     const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) break;  // the commit itself goes on
+    cancelled = state.cancelled() != asio::cancellation_type::none;
   }
   if (!mine->is_finished) {
-    const failure why = stopped_ ? failure(errc::closed) : failure(asio::error::operation_aborted);
+    std::erase(waiting_, mine);
+    const failure why = stopped_    ? failure(errc::closed)
+                        : cancelled ? failure(asio::error::operation_aborted)
+                                    : failure(errc::request_timeout, "the commit before it is still unanswered");
     for (const auto& item : mine->items) mine->outcomes.emplace_back(item, why);
   }
   co_return std::move(mine->outcomes);
@@ -62,6 +66,9 @@ KAWAIT_DECL asio::awaitable<void> commit_driver::run_rounds() {
     for (const auto& c : calls) {
       for (const auto& item : c->items) newest.insert_or_assign(item.lease, item);
       deadline = std::max(deadline, c->deadline);
+    }
+    for (const auto& c : calls) {
+      if (c->deadline == deadline) c->gives_up = net::time_point::max();
     }
     std::vector<machine::commit_item> items;
     for (auto& [lease, item] : newest) items.push_back(std::move(item));

@@ -221,9 +221,13 @@ KAWAIT_DECL asio::awaitable<void> engine::drain_partition(std::shared_ptr<revoca
   failure why;
   if (stream->work().is_drained() && options_.auto_commit && options_.group_id && !stream->work().is_given_up()) {
     releases_->drain();
-    while (stream->tracker().commit_in_flight() && !is_over()) co_await committed_.wait();
+    // An earlier commit may have a later deadline than this drain has.
+    const net::time_point deadline = revocation->deadline();
+    while (stream->tracker().commit_in_flight() && !is_over() && environment_.now() < deadline) {
+      co_await committed_.wait_until(deadline);
+    }
     std::vector<stream_ptr> one(1, stream);
-    auto outcomes = co_await commit_done(std::move(one), revocation->deadline());
+    auto outcomes = co_await commit_done(std::move(one), deadline);
     for (const auto& outcome : outcomes) {
       if (outcome.result) why = failure(errc::commit_failed, stream->name().to_string() + ": " + outcome.result.to_string());
     }
@@ -231,8 +235,11 @@ KAWAIT_DECL asio::awaitable<void> engine::drain_partition(std::shared_ptr<revoca
   if (const auto* const end = std::get_if<over>(&state_)) {
     why = end->why ? end->why : failure(errc::closed);
   } else if (stream->work().is_given_up()) {
-    const bool lost = group_ && group_->membership().lost(stream->id());
-    why = failure(lost ? errc::lost : errc::revocation_deadline, stream->name().to_string());
+    if (group_ && group_->membership().lost(stream->id())) {
+      why = failure(errc::lost, stream->name().to_string());
+    } else if (!why) {  // else the work was done in time, and only its commit was not
+      why = failure(errc::revocation_deadline, stream->name().to_string());
+    }
   }
   if (group_) {
     group_->membership().on_drained(stream->id());

@@ -36,6 +36,11 @@ KAWAIT_DECL void group_driver::stop() {
 KAWAIT_DECL asio::awaitable<void> group_driver::run() {
   while (!stopped_) {
     auto effect = membership_.poll(environment_.now());
+    if (membership_.has_only_to_leave()) {
+      coordinator_.stop_searching();
+    } else {
+      coordinator_.resume_searching();
+    }
     if (const auto* const pause = std::get_if<machine::idle>(&effect)) {
       co_await changed_.wait_until(pause->until);
     } else {
