@@ -39,8 +39,8 @@ using offset_map = std::map<topic_partition, std::int64_t>;
 /// - async_next_event tells of partitions that come and go, beside a running async_run();
 /// - async_next gives batches of all partitions in turn, beside a running async_run().
 ///
-/// The executor must never run two handlers at once: that of a single-threaded context, or a strand. Everything happens on it; no
-/// thread is made, but for the one of Asio's that resolves host names (none for IP addresses).
+/// The executor must never run two handlers at once: that of a single-threaded context, or a strand; a debug build asserts it.
+/// Everything happens on it; no thread is made, but for the one of Asio's that resolves host names (none for IP addresses).
 ///
 /// async_ functions may be started on any thread. They take any completion token; without one they are awaitables that throw
 /// kawait::error, which carries the broker's words. Cancellation is per call. All other functions belong to the consumer's executor.

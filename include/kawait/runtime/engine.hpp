@@ -27,6 +27,7 @@
 #include <kawait/runtime/partition_stream.hpp>
 #include <kawait/runtime/position_driver.hpp>
 #include <kawait/runtime/revocation.hpp>
+#include <kawait/runtime/serial.hpp>
 #include <kawait/runtime/task_group.hpp>
 
 namespace kawait::runtime {
@@ -174,6 +175,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void start_drains();
   KAWAIT_DECL hand_out_context hand_out();
 
+  serial serial_;
   asio::any_io_executor executor_;
   options options_;
   net::environment& environment_;

@@ -9,6 +9,7 @@ namespace kawait::runtime {
 // ---- What streams' readers do.
 
 KAWAIT_DECL void engine::on_first_read(partition_stream& stream) {
+  KAWAIT_SERIAL_SECTION(serial_);
   if (stream.fetch_position()) {
     fetches_.update(stream);
     return;
@@ -22,6 +23,7 @@ KAWAIT_DECL void engine::on_first_read(partition_stream& stream) {
 }
 
 KAWAIT_DECL void engine::on_seek(partition_stream& stream) {
+  KAWAIT_SERIAL_SECTION(serial_);
   positions_.finder().remove(stream.id().partition);
   fetches_.update(stream);
   fetches_.on_released();  // what was queued is dropped
@@ -99,13 +101,17 @@ KAWAIT_DECL void engine::on_node_endpoints(const protocol::fetch_response& respo
   }
 }
 
-KAWAIT_DECL void engine::on_fetch_answered(partition_stream& stream) { fetches_.update(stream); }
+KAWAIT_DECL void engine::on_fetch_answered(partition_stream& stream) {
+  KAWAIT_SERIAL_SECTION(serial_);
+  fetches_.update(stream);
+}
 
 KAWAIT_DECL void engine::refresh_metadata() { metadata_.request_refresh(); }
 
 // ---- What the cluster is.
 
 KAWAIT_DECL void engine::on_metadata() {
+  KAWAIT_SERIAL_SECTION(serial_);
   if (auto* const r = std::get_if<running>(&state_)) r->reached = true;
   for (auto it = unresolved_.begin(); it != unresolved_.end();) {
     if (metadata_.cluster().name_of(*it)) {
@@ -172,13 +178,17 @@ KAWAIT_DECL void engine::on_left() {
   if (std::holds_alternative<closing>(state_)) tasks_.spawn(say_goodbye({}));
 }
 
-KAWAIT_DECL void engine::on_heartbeat_answered() { commits_.wake(); }
+KAWAIT_DECL void engine::on_heartbeat_answered() {
+  KAWAIT_SERIAL_SECTION(serial_);
+  commits_.wake();
+}
 
 KAWAIT_DECL void engine::on_group_unreachable(const failure& why) { last_warning = why; }
 
 // ---- Where partitions start.
 
 KAWAIT_DECL void engine::on_position_found(const machine::position_finder::found& found) {
+  KAWAIT_SERIAL_SECTION(serial_);
   const auto stream = find_stream(found.lease.partition);
   if (!stream || stream->id() != found.lease) return;
   stream->on_located(found.position);
@@ -196,6 +206,7 @@ KAWAIT_DECL void engine::on_marked(lease& l) {
 }
 
 KAWAIT_DECL void engine::on_released(lease& l) {
+  KAWAIT_SERIAL_SECTION(serial_);
   if (const auto stream = l.stream.lock()) stream->on_released(l);
   l.buffers.clear();
   fetches_.on_released();

@@ -47,6 +47,7 @@ KAWAIT_DECL hand_out_context engine::hand_out() {
 }
 
 KAWAIT_DECL result<std::unique_ptr<lease>> engine::try_next(partition_stream& stream) {
+  KAWAIT_SERIAL_SECTION(serial_);
   releases_->drain();
   stream.start();
   auto taken = stream.take(hand_out());
