@@ -60,7 +60,7 @@ class consumer {
 
   /// The topics to read as a member of group.id; replaces those named before, also while running. A topic that does not exist is no
   /// error: it is read as soon as it does. Throws kawait::error: errc::group_required, not_in_manual_mode (after assign),
-  /// not_subscribed (no topic), kafka_error::invalid_topic_exception.
+  /// closed (once async_close was called), not_subscribed (no topic), kafka_error::invalid_topic_exception.
   template <class... Topics>
   void subscribe(const Topics&... topics) {
     std::vector<std::string> names;

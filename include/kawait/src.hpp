@@ -53,6 +53,7 @@
 #include <kawait/runtime/impl/commit_driver.ipp>
 #include <kawait/runtime/impl/coordinator_driver.ipp>
 #include <kawait/runtime/impl/engine.ipp>
+#include <kawait/runtime/impl/engine_commits.ipp>
 #include <kawait/runtime/impl/engine_hosts.ipp>
 #include <kawait/runtime/impl/engine_reading.ipp>
 #include <kawait/runtime/impl/engine_streams.ipp>

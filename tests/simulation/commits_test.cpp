@@ -182,4 +182,89 @@ TEST_CASE("a close keeps its deadline though an earlier commit has a later one",
   CHECK(w.now() - begin <= 5s);
 }
 
+TEST_CASE("a commit that is not allowed to find its coordinator says so at once, and ends the member", "[reading]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.coordinator_error = kafka_error::group_authorization_failed;
+  simulated::reader m(w);
+  m.run();
+  REQUIRE(w.run_until([&] { return m.ended.has_value(); }, 10s));
+  CHECK(*m.ended == kafka_error::group_authorization_failed);
+
+  kawait::consumer assigned(w.executor(), simulated::member_config());
+  assigned.assign({kawait::topic_partition("orders", 0)});
+  assigned.async_run([](std::error_code) {});
+  w.advance(1s);
+  std::optional<kawait::commit_result> told;
+  kawait::offset_map offsets;
+  offsets[kawait::topic_partition("orders", 0)] = 1;
+  assigned.async_commit(offsets, [&](std::error_code, kawait::commit_result r) { told = std::move(r); });
+  REQUIRE(w.run_until([&] { return told.has_value(); }, 10s));
+  REQUIRE(told->size() == 1);
+  CHECK(told->front().code == kafka_error::group_authorization_failed);
+}
+
+TEST_CASE("async_committed follows a coordinator that moved", "[reading]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.committed[0] = 7;
+  kawait::consumer c(w.executor(), simulated::member_config());
+  c.assign({kawait::topic_partition("orders", 0)});
+  c.async_run([](std::error_code) {});
+  w.advance(1s);
+  const std::size_t before = k.look_ups;
+  k.offset_fetch_errors = {kafka_error::not_coordinator, kafka_error::coordinator_load_in_progress};
+  std::vector<kawait::topic_partition> asked{kawait::topic_partition("orders", 0)};
+  const auto offsets = w.run(c.async_committed(asked));
+  CHECK(offsets.at(asked[0]) == 7);
+  CHECK(k.look_ups > before);
+}
+
+TEST_CASE("async_commit does not succeed before the commit that is under way has", "[reading]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 5);
+  k.assign(0, {0});
+  simulated::reader m(w);
+  m.run();
+  m.read_all();
+  REQUIRE(w.run_until([&] { return m.total() == 5; }));
+  k.commit_delay = 3s;
+  k.commit_errors = {kafka_error::unknown_member_id};  // the automatic one is refused
+  w.advance(5500ms);
+  CHECK(k.commits.empty());
+  const auto result = w.run(m.consumer.async_commit());
+  REQUIRE(result.size() == 1);
+  CHECK(!result[0].code);
+  CHECK(k.committed[0] == 5);
+}
+
+TEST_CASE("an offset that was named is not overtaken by an older one that is done", "[reading]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  simulated::reader m(w);
+  bool checked = false;
+  m.handle([&](kawait::partition p) -> asio::awaitable<void> {
+    auto batch = co_await p.async_next();
+    for (const kawait::record& r : *batch) {
+      if (r.offset() == 2) batch->done_through(r);
+    }
+    kawait::offset_map offsets;
+    offsets[p.name()] = 8;
+    co_await m.consumer.async_commit(offsets);
+    co_await kawait::sleep_for(20s);
+    CHECK(k.committed[0] == 8);
+    CHECK(k.commits.size() == 1);
+    batch->done();
+    batch.reset();
+    co_await kawait::sleep_for(6s);
+    CHECK(k.committed[0] == 10);
+    checked = true;
+    while (auto next = co_await p.async_next()) next->done();
+  });
+  REQUIRE(w.run_until([&] { return checked; }));
+}
+
 }  // namespace

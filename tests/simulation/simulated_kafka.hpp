@@ -99,6 +99,12 @@ class kafka {
   /// The answers to the next heartbeats of members that have joined, instead of what the group would say.
   std::vector<kafka_error> heartbeat_errors;
   std::vector<kafka_error> commit_errors;
+  std::vector<kafka_error> offset_fetch_errors;
+  /// The answer to each look-up of the coordinator.
+  kafka_error coordinator_error = kafka_error::none;
+  std::size_t look_ups = 0;
+  /// Who names a rack is sent to a follower, without records.
+  bool is_rack_aware = false;
   std::chrono::milliseconds heartbeat_interval = 1s;
   /// The coordinator does not answer for so long.
   std::chrono::milliseconds commit_delay = 0ms;
@@ -214,6 +220,9 @@ class kafka {
     auto& c = f.coordinators.emplace_back();
     group_ = std::string(q.coordinator_keys.at(0));
     c.key = group_;
+    ++look_ups;
+    c.error_code = static_cast<std::int16_t>(coordinator_error);
+    if (c.error_code != 0) return f;
     c.node_id = coordinator_is_apart ? 2 : 1;
     c.host = coordinator_is_apart ? "10.0.0.2" : "10.0.0.1";
     c.port = 9092;
@@ -295,6 +304,10 @@ class kafka {
     protocol::offset_fetch_response f;
     auto& g = f.groups.emplace_back();
     g.group_id = group_;
+    if (!offset_fetch_errors.empty()) {
+      g.error_code = static_cast<std::int16_t>(offset_fetch_errors.front());
+      offset_fetch_errors.erase(offset_fetch_errors.begin());
+    }
     for (const auto& t : *q.groups.at(0).topics) {
       auto& topic_out = g.topics.emplace_back();
       topic_out.topic_id = t.topic_id;
@@ -374,6 +387,11 @@ class kafka {
         out.partition_index = part.partition;
         out.high_watermark = l.end;
         out.last_stable_offset = l.end;
+        out.records = std::span<const std::byte>();
+        if (is_rack_aware && !q.rack_id.empty()) {
+          out.preferred_read_replica = 2;
+          continue;
+        }
         std::vector<std::byte>& records = bytes.emplace_back();
         for (auto b = l.batches.upper_bound(part.fetch_offset); b != l.batches.end(); ++b) {
           if (!records.empty() && records.size() + b->second.size() > static_cast<std::size_t>(part.partition_max_bytes)) break;

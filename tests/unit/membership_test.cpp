@@ -44,6 +44,15 @@ TEST_CASE("membership join carries all that a join must (points 1-5)") {
   CHECK(r.topic_partitions->empty());
 }
 
+TEST_CASE("a subscription that changes while the join is under way is told behind it") {
+  harness t;
+  t.m.subscribe({"a"}, {});
+  CHECK(t.run().find("names=a") != std::string::npos);
+  t.m.subscribe({"b"}, {});
+  t.answer(1);
+  CHECK(t.run() == "alive 1 names=b");
+}
+
 TEST_CASE("membership heartbeat views its partitions by topic") {
   send_heartbeat h("g", "m", 3);
   h.owned = partitions("A0 A5 B1");

@@ -119,14 +119,72 @@ TEST_CASE("a seek frees from an abandoned batch", "[stream]") {
 TEST_CASE("an out-of-range position is looked up anew", "[stream]") {
   rig r;
   r.flow_from(0);
-  r.fetched(batch_of(0, 10));
-  r.stream->locate_again();
+  r.stream->on_out_of_range();
+  CHECK(r.host.out_of_ranges == 1);
   CHECK(!r.stream->fetch_position());
-  CHECK(!r.stream->has_data());
   CHECK(!r.take());
+  CHECK(!r.bad);
   r.stream->on_located(offset_and_epoch(50));
   CHECK(r.stream->position() == 50);
   CHECK(r.stream->wants_fetch());
+}
+
+TEST_CASE("what was fetched before an offset went out of range is read first", "[stream]") {
+  rig r;
+  r.flow_from(0);
+  r.fetched(batch_of(0, 10));
+  r.stream->on_out_of_range();
+  CHECK(r.host.out_of_ranges == 0);
+  CHECK(!r.stream->wants_fetch());
+  held l = r.take();
+  REQUIRE(l);
+  CHECK(offsets_of(*l).size() == 10);
+  CHECK(r.host.out_of_ranges == 0);
+  CHECK(r.stream->is_readable());
+  CHECK(!r.take());
+  CHECK(!r.bad);
+  CHECK(r.host.out_of_ranges == 1);
+  CHECK(!r.stream->fetch_position());
+  r.stream->on_located(offset_and_epoch(50));
+  CHECK(r.stream->position() == 50);
+  r.give_back(std::move(l));
+}
+
+TEST_CASE("a reader that keeps most of its share in hand gets the rest of it, then is told", "[stream]") {
+  rig r(32 << 20, 128 << 10);
+  r.flow_from(0);
+  r.fetched(streams::joined({batch_of(0, 1, 60 << 10), batch_of(1, 1, 60 << 10)}));
+  CHECK(!r.stream->wants_fetch());
+  held first = r.take();
+  REQUIRE(first);
+  CHECK(offsets_of(*first).size() == 2);
+  CHECK(!r.take());
+  CHECK(!r.bad);
+  REQUIRE(r.stream->wants_fetch());
+  r.fetched(batch_of(2, 1, 60 << 10));
+  held second = r.take();
+  REQUIRE(second);
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::lease_quota);
+  r.give_back(std::move(first));
+  r.give_back(std::move(second));
+}
+
+TEST_CASE("a batch of which compaction left nothing from the position on is passed", "[stream]") {
+  rig r;
+  r.flow_from(5);
+  kawait::tests::batch_builder b(0);
+  b.add("k", "first").add("k", "second").hole(8);  // offsets 0 and 1 of 0 to 9
+  r.fetched(b.build());
+  CHECK(!r.take());
+  CHECK(!r.bad);
+  CHECK(r.stream->position() == 10);
+  r.fetched(batch_of(10, 1));
+  held l = r.take();
+  REQUIRE(l);
+  CHECK(offsets_of(*l) == std::vector<std::int64_t>{10});
+  r.give_back(std::move(l));
+  CHECK(r.stream->tracker().committable() == offset_and_epoch(11, 0));
 }
 
 TEST_CASE("a refusal of the broker is told until a seek", "[stream]") {

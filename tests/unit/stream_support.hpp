@@ -28,9 +28,9 @@ struct fake_host final : runtime::stream_host {
   void on_seek(runtime::partition_stream&) override { ++seeks; }
   void on_demand(runtime::partition_stream&) override { ++demands; }
   void on_readable(runtime::partition_stream&) override { ++readables; }
-  void on_done(runtime::partition_stream&) override { ++dones; }
+  void on_out_of_range(runtime::partition_stream&) override { ++out_of_ranges; }
 
-  int first_reads = 0, seeks = 0, demands = 0, readables = 0, dones = 0;
+  int first_reads = 0, seeks = 0, demands = 0, readables = 0, out_of_ranges = 0;
 };
 
 /// Gives leases back to their streams, as the engine does.

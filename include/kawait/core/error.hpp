@@ -39,7 +39,6 @@ enum class errc {
   malformed_response,      ///< A response does not decode; the connection is closed.
   frame_too_large,         ///< A frame is longer than the limit, or its length is negative.
   correlation_mismatch,    ///< A response that answers no request; the connection is closed.
-  throttled,               ///< The broker asked for silence on this connection.
   io_uring_unavailable,    ///< The kernel or the container forbids io_uring; build with KAWAIT_IO_URING=OFF.
   // Records.
   corrupt_batch,       ///< A record batch does not decode.

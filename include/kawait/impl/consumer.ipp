@@ -69,7 +69,7 @@ KAWAIT_DECL asio::awaitable<std::pair<failure, commit_result>> consumer::commit_
   }
   auto streams = e->assignment();
   const auto deadline = e->api_deadline();
-  auto outcomes = co_await e->commit_done(std::move(streams), deadline);
+  auto outcomes = co_await e->commit_all_done(std::move(streams), deadline);
   co_return detail::to_commit_result(std::move(outcomes));
 }
 

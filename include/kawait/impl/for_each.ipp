@@ -53,9 +53,9 @@ KAWAIT_DECL asio::awaitable<void> handler_host::run(std::shared_ptr<handler_host
 }
 
 KAWAIT_DECL void handler_host::on_assigned(const runtime::stream_ptr& stream) {
+  if (!stream->work().enter()) return;  // the handler of another one, started a moment ago, has closed the consumer
   const auto h = std::make_shared<handler>();
   running_.emplace(stream, h);
-  stream->work().enter();
   const auto self = shared_from_this();
   auto ended = [self, stream, h](std::exception_ptr thrown) { self->on_handler_ended(stream, std::move(thrown)); };
   auto here = asio::bind_executor(engine_->executor(), asio::bind_cancellation_slot(h->cancel.slot(), std::move(ended)));

@@ -67,7 +67,7 @@ KAWAIT_DECL asio::awaitable<std::pair<failure, commit_result>> partition::commit
   }
   std::vector<runtime::stream_ptr> one(1, s);
   const auto deadline = e->api_deadline();
-  auto outcomes = co_await e->commit_done(std::move(one), deadline);
+  auto outcomes = co_await e->commit_all_done(std::move(one), deadline);
   co_return detail::to_commit_result(std::move(outcomes));
 }
 

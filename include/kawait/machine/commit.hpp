@@ -105,6 +105,9 @@ class commit_round {
   /// harm.
   KAWAIT_DECL void on_disconnected(time_point now, std::uint64_t random);
 
+  /// There is no coordinator to be had, and asking again is in vain: what is undecided failed for this reason.
+  KAWAIT_DECL void fail(const failure& why);
+
   /// What is known of the node that coordinates the group now. Where that is nothing, an earlier finding of a strict one is kept: the
   /// current epoch is a stamp that every broker takes.
   void set_rules(const commit_rules& rules) noexcept {

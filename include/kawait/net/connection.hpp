@@ -151,12 +151,6 @@ class connection : public std::enable_shared_from_this<connection> {
     wire::slab_source* body;
   };
 
-  /// A frame that is being read: its length and correlation id are known, `missing` bytes of it are not read yet.
-  struct frame {
-    std::size_t size;  // Without the correlation id.
-    std::size_t missing;
-  };
-
   template <class Request>
   static asio::awaitable<result<answer<Request>>> refuse(failure f) {
     co_return result<answer<Request>>(std::move(f));

@@ -30,8 +30,12 @@ class coordinator_driver {
   KAWAIT_DECL void forget();
   /// It did not answer, or the connection broke.
   KAWAIT_DECL void on_disconnected();
-  /// Closes the connection that commits and heartbeats share, whatever is pending on it.
+  /// A commit leaves on it. It may be that of a former coordinator by the time that cut() is called.
+  void on_commit_sent(const std::shared_ptr<net::connection>& connection) { committing_ = connection; }
+  /// Closes the connection on which a commit is unanswered, whatever else is pending on it.
   KAWAIT_DECL void cut(const failure& why);
+  /// Whether asking again is in vain: what the broker refuses for good, or cannot do.
+  KAWAIT_DECL static bool is_final(const failure& why);
   /// From now on a coordinator that is not known, or could not be reached, is not looked for: who waits for one is told at once.
   KAWAIT_DECL void stop_searching();
   void resume_searching() noexcept {
@@ -51,7 +55,7 @@ class coordinator_driver {
   net::broker_pool& brokers_;
   std::string group_id_;
   machine::coordinator machine_;
-  std::weak_ptr<net::connection> connection_;
+  std::weak_ptr<net::connection> committing_;
   net::condition changed_;
   failure last_failure_;
   bool connecting_ = false;

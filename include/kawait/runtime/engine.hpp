@@ -88,11 +88,14 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL stream_ptr find(const topic_partition& name) const;
 
   // ---- Commits.
-  KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_done(std::vector<stream_ptr> streams, net::time_point deadline);
+  /// What is done and not committed. What a commit under way covers is settled first.
+  KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_all_done(std::vector<stream_ptr> streams,
+                                                                                    net::time_point deadline);
   KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_offsets(std::vector<machine::commit_item> items,
                                                                                    net::time_point deadline);
-  KAWAIT_DECL asio::awaitable<result<std::vector<std::pair<topic_partition, offset_and_epoch>>>> committed(
-      std::vector<topic_partition> partitions);
+  using committed_offsets = std::vector<std::pair<topic_partition, offset_and_epoch>>;
+  /// Repeated until default.api.timeout.ms has passed.
+  KAWAIT_DECL asio::awaitable<result<committed_offsets>> committed(std::vector<topic_partition> partitions);
   net::time_point api_deadline() { return environment_.now() + options_.default_api_timeout; }
 
   buffer_pool& buffers() noexcept { return buffers_; }
@@ -119,7 +122,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void on_seek(partition_stream&) override;
   KAWAIT_DECL void on_demand(partition_stream&) override;
   KAWAIT_DECL void on_readable(partition_stream&) override;
-  KAWAIT_DECL void on_done(partition_stream&) override;
+  KAWAIT_DECL void on_out_of_range(partition_stream&) override;
   // --- fetch_host
   KAWAIT_DECL stream_ptr find_stream(const topic_id_partition&) override;
   KAWAIT_DECL void on_fetch_error(partition_stream&, const partition_data&) override;
@@ -157,6 +160,13 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> commit_by_time();
   KAWAIT_DECL void resolve_assigned();
   KAWAIT_DECL asio::awaitable<void> look_for_assigned();
+  // --- Commits (impl/engine_commits.ipp).
+  using sent_commits = std::vector<std::pair<stream_ptr, machine::offset_tracker::commit_id>>;
+  KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_done(std::vector<stream_ptr> streams, net::time_point deadline);
+  KAWAIT_DECL asio::awaitable<void> commits_settled(std::vector<stream_ptr> streams, net::time_point deadline);
+  KAWAIT_DECL void settle(const sent_commits& sent, const std::vector<machine::commit_outcome>& outcomes);
+  KAWAIT_DECL asio::awaitable<result<committed_offsets>> ask_committed(std::vector<topic_partition> partitions,
+                                                                       net::time_point deadline);
   // --- Streams (impl/engine_streams.ipp).
   KAWAIT_DECL stream_ptr add_stream(const machine::leased& id, std::string topic);
   KAWAIT_DECL void announce(std::vector<stream_ptr> streams);
@@ -170,6 +180,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void list_ready(partition_stream& stream);
   KAWAIT_DECL void end_stream(partition_stream& stream, end_reason why, const failure& error);
   KAWAIT_DECL asio::awaitable<void> drain(std::shared_ptr<revocation_state> revocation);
+  KAWAIT_DECL asio::awaitable<void> commit_at_once(std::shared_ptr<revocation_state> revocation);
   KAWAIT_DECL asio::awaitable<void> drain_partition(std::shared_ptr<revocation_state> revocation, stream_ptr stream);
   KAWAIT_DECL void give_up(partition_stream& stream);
   KAWAIT_DECL void start_drains();
@@ -218,4 +229,5 @@ class engine final : public std::enable_shared_from_this<engine>,
 #include <kawait/runtime/impl/engine_hosts.ipp>
 #include <kawait/runtime/impl/engine_streams.ipp>
 #include <kawait/runtime/impl/engine_reading.ipp>
+#include <kawait/runtime/impl/engine_commits.ipp>
 #endif

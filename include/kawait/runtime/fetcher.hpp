@@ -11,6 +11,7 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
 
+#include <kawait/machine/backoff.hpp>
 #include <kawait/machine/fetch_session.hpp>
 #include <kawait/net/broker_pool.hpp>
 #include <kawait/net/timer.hpp>
@@ -120,6 +121,7 @@ class fetcher {
   fetch_host& host_;
   const options& options_;
   machine::fetch_session session_;
+  machine::backoff backoff_;
   std::unordered_map<topic_id_partition, machine::fetch_session::position> urgent_;
   std::unordered_map<topic_id_partition, std::int64_t> served_;  // urgent ones, and at which offset, since the request in flight left
   bool serving_urgent_ = false;

@@ -35,8 +35,6 @@ class metadata_driver {
     cluster_.request_refresh();
     wake();
   }
-  /// Wakes at every answer.
-  net::condition& updated() noexcept { return updated_; }
 
   KAWAIT_DECL asio::awaitable<void> run();
   KAWAIT_DECL void stop();
@@ -49,7 +47,6 @@ class metadata_driver {
   metadata_host& host_;
   machine::cluster cluster_;
   net::condition changed_;
-  net::condition updated_;
   bool stopped_ = false;
 };
 

@@ -42,7 +42,7 @@ class stream_host {
   virtual void on_seek(partition_stream&) = 0;        ///< The position was set by the user, or is to be looked up anew.
   virtual void on_demand(partition_stream&) = 0;      ///< Paused, resumed, or room in its share of the buffer.
   virtual void on_readable(partition_stream&) = 0;    ///< Data, an error, or the end: a reader may go on.
-  virtual void on_done(partition_stream&) = 0;        ///< There may be more to commit.
+  virtual void on_out_of_range(partition_stream&) = 0;  ///< Its reader has reached an offset that the log does not hold.
 
  protected:
   ~stream_host() = default;
@@ -91,12 +91,12 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   /// Where the next batch handed out starts.
   std::optional<std::int64_t> position() const noexcept { return read_position_; }
   KAWAIT_DECL void seek(const offset_and_epoch& to);
-  /// Forgets the position: it is being looked up anew (out of range).
-  KAWAIT_DECL void locate_again();
+  /// What comes behind what is queued is not in the log (any more): once the reader gets there, the position is looked up anew.
+  KAWAIT_DECL void on_out_of_range();
   /// The position was found; ignored unless it is still looked for.
   KAWAIT_DECL void on_located(const offset_and_epoch& where);
   KAWAIT_DECL void on_locate_failed(failure why);
-  /// Readers get the failure until a seek: what is at the position cannot be read.
+  /// Readers get the failure until a seek, once they have read what is queued: what comes then cannot be read.
   KAWAIT_DECL void fail(failure why);
   std::int64_t high_watermark = -1;
   std::int64_t last_stable_offset = -1;
@@ -161,6 +161,8 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL void ask_for_more();
   KAWAIT_DECL void wake_readers();
   KAWAIT_DECL void stop(failure why);
+  KAWAIT_DECL void meet(failure why);
+  KAWAIT_DECL void put_behind(failure why);
 
   machine::leased id_;
   stream_host& host_;

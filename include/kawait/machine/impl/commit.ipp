@@ -204,6 +204,14 @@ KAWAIT_DECL void commit_round::on_disconnected(time_point now, std::uint64_t ran
   look_up_ = true;
 }
 
+KAWAIT_DECL void commit_round::fail(const failure& why) {
+  for (auto& e : entries_) {
+    if (!std::holds_alternative<failure>(e.state)) e.state = why;
+  }
+  if (std::holds_alternative<in_flight>(state_)) state_ = ready{time_point::min()};
+  look_up_ = false;
+}
+
 KAWAIT_DECL bool commit_round::decided() const noexcept {
   return std::all_of(entries_.begin(), entries_.end(), [](const entry& e) { return std::holds_alternative<failure>(e.state); });
 }

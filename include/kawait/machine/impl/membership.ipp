@@ -28,11 +28,11 @@ KAWAIT_DECL void membership::subscribe(std::vector<std::string> names, std::opti
     d->rejoin = true;
   } else if (in<unsubscribed>() || in<fatal>()) {
     state_ = joining{};
-  } else if (is_member()) {
+  } else if (is_member() || (in<joining>() && in_flight_)) {  // the join under way says what was wanted before
     unsaid_.names |= other_names;
     unsaid_.regex |= other_regex;
   }
-  // Whoever is joining, or will, says all of it then.
+  // Whoever will join says all of it then.
 }
 
 KAWAIT_DECL void membership::leave(leave_kind kind) {

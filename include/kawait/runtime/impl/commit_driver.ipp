@@ -73,10 +73,11 @@ KAWAIT_DECL asio::awaitable<void> commit_driver::run_rounds() {
     std::vector<machine::commit_item> items;
     for (auto& [lease, item] : newest) items.push_back(std::move(item));
     auto outcomes = co_await run_round(std::move(items), deadline);
-    std::map<machine::leased, failure> results;
-    for (auto& outcome : outcomes) results[outcome.lease] = std::move(outcome.result);
+    std::map<machine::leased, machine::commit_outcome> results;
+    for (auto& outcome : outcomes) results[outcome.lease] = std::move(outcome);
     for (const auto& c : calls) {
-      for (const auto& item : c->items) c->outcomes.emplace_back(item, results[item.lease]);
+      // The offset is the one that was sent: a later call's, where two named the same partition.
+      for (const auto& item : c->items) c->outcomes.push_back(results[item.lease]);
       c->is_finished = true;
     }
     finished_.notify_all();
@@ -92,6 +93,7 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
     auto connection = co_await coordinator_.async_get(deadline);
     if (stopped_) break;
     if (connection) round.set_rules(detail::rules_of(**connection));
+    if (!connection && coordinator_driver::is_final(connection.error())) round.fail(connection.error());
     // From here to the encoding of the request nothing suspends: a lease that the machine finds held now is held when the request
     // takes its place on the connection, before any heartbeat that gives the partition up.
     auto effect = member_ ? round.poll(environment_.now(), *member_) : round.poll(environment_.now());
@@ -117,6 +119,7 @@ KAWAIT_DECL asio::awaitable<void> commit_driver::send(machine::commit_round& rou
                                                       std::shared_ptr<net::connection> connection) {
   const auto leases = what.leases();
   if (member_) member_->on_commit_sent(leases);
+  coordinator_.on_commit_sent(connection);
   const auto request = what.request();
   auto answer = co_await connection->async_request(request);
   if (member_) {
@@ -126,6 +129,8 @@ KAWAIT_DECL asio::awaitable<void> commit_driver::send(machine::commit_round& rou
   if (stopped_) co_return;
   if (answer) {
     round.on_response(answer->message, environment_.now(), environment_.random());
+  } else if (coordinator_driver::is_final(answer.error())) {
+    round.fail(answer.error());
   } else {
     round.on_disconnected(environment_.now(), environment_.random());
     coordinator_.on_disconnected();

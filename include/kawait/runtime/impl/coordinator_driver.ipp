@@ -32,7 +32,12 @@ KAWAIT_DECL void coordinator_driver::on_disconnected() {
 }
 
 KAWAIT_DECL void coordinator_driver::cut(const failure& why) {
-  if (const auto connection = connection_.lock()) connection->close(why);
+  if (const auto connection = committing_.lock()) connection->close(why);
+}
+
+KAWAIT_DECL bool coordinator_driver::is_final(const failure& why) {
+  if (why.code == errc::unsupported_broker) return true;
+  return why.code.category() == kafka_category() && why.code == condition::fatal;
 }
 
 KAWAIT_DECL void coordinator_driver::stop_searching() {
@@ -62,10 +67,7 @@ KAWAIT_DECL asio::awaitable<result<std::shared_ptr<net::connection>>> coordinato
     const auto effect = machine_.poll(now);
     if (const auto* const node = std::get_if<machine::known>(&effect)) {
       brokers_.set_broker(net::broker(node->node_id, node->host, node->port));
-      if (auto open = brokers_.find(node->node_id, net::channel::control)) {
-        connection_ = open;
-        co_return answer(std::move(open));
-      }
+      if (auto open = brokers_.find(node->node_id, net::channel::control)) co_return answer(std::move(open));
       if (!std::exchange(connecting_, true)) tasks_.spawn(connect(node->node_id));
     } else if (const auto* const f = std::get_if<machine::failed>(&effect)) {
       machine_.forget();  // whoever asks next is told anew

@@ -83,6 +83,8 @@ KAWAIT_DECL engine::~engine() { releases_->detach(); }
 
 KAWAIT_DECL failure engine::subscribe(std::vector<std::string> names) {
   if (!options_.group_id) return failure(errc::group_required, "subscribe");
+  // Behind its own leave the member would join again, and nobody would be there to speak for it.
+  if (is_over() || std::holds_alternative<closing>(state_)) return failure(errc::closed, "subscribe");
   if (!assigned_names_.empty() || (!group_ && !streams_.empty())) return failure(errc::not_in_manual_mode, "subscribe after assign");
   if (names.empty()) return failure(errc::not_subscribed, "subscribe: no topic is named");
   for (const auto& name : names) {

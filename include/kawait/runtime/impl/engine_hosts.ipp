@@ -35,7 +35,12 @@ KAWAIT_DECL void engine::on_readable(partition_stream& stream) {
   if (mode_ == reading_mode::batches) list_ready(stream);
 }
 
-KAWAIT_DECL void engine::on_done(partition_stream&) {}
+KAWAIT_DECL void engine::on_out_of_range(partition_stream& stream) {
+  last_warning = failure(kafka_error::offset_out_of_range, stream.name().to_string());
+  fetches_.update(stream);
+  positions_.finder().from_reset(stream.id());
+  positions_.wake();
+}
 
 // ---- What fetchers find.
 
@@ -68,11 +73,7 @@ KAWAIT_DECL void engine::on_fetch_error(partition_stream& stream, const partitio
       }
       return;
     case kafka_error::offset_out_of_range:
-      last_warning = failure(code, stream.name().to_string());
-      stream.locate_again();
-      fetches_.update(stream);
-      positions_.finder().from_reset(stream.id());
-      positions_.wake();
+      stream.on_out_of_range();
       return;
     case kafka_error::unknown_leader_epoch:
     case kafka_error::offset_not_available:

@@ -205,13 +205,18 @@ KAWAIT_DECL void engine::start_drains() {
 }
 
 KAWAIT_DECL asio::awaitable<void> engine::drain(std::shared_ptr<revocation_state> revocation) {
+  const bool commits = options_.auto_commit && options_.group_id;
+  if (commits) tasks_.spawn(commit_at_once(revocation));  // what is done is, whatever becomes of the rest
   const net::time_point half = revocation->half_deadline();
   while (mode_ == reading_mode::events && std::holds_alternative<running>(state_) && !revocation->is_started()) {
     if (environment_.now() >= half) break;
     co_await revocation->changed().wait_until(half);
   }
   for (const auto& stream : revocation->streams()) tasks_.spawn(drain_partition(revocation, stream));
-  if (options_.auto_commit && options_.group_id) co_await commit_done(revocation->streams(), revocation->deadline());
+}
+
+KAWAIT_DECL asio::awaitable<void> engine::commit_at_once(std::shared_ptr<revocation_state> revocation) {
+  co_await commit_done(revocation->streams(), revocation->deadline());
 }
 
 // One partition's way out: its work ends, what was done meanwhile is committed, and only then is it given back. At the deadline, or when
@@ -220,14 +225,8 @@ KAWAIT_DECL asio::awaitable<void> engine::drain_partition(std::shared_ptr<revoca
   co_await stream->work().async_wait();
   failure why;
   if (stream->work().is_drained() && options_.auto_commit && options_.group_id && !stream->work().is_given_up()) {
-    releases_->drain();
-    // An earlier commit may have a later deadline than this drain has.
-    const net::time_point deadline = revocation->deadline();
-    while (stream->tracker().commit_in_flight() && !is_over() && environment_.now() < deadline) {
-      co_await committed_.wait_until(deadline);
-    }
     std::vector<stream_ptr> one(1, stream);
-    auto outcomes = co_await commit_done(std::move(one), deadline);
+    auto outcomes = co_await commit_all_done(std::move(one), revocation->deadline());
     for (const auto& outcome : outcomes) {
       if (outcome.result) why = failure(errc::commit_failed, stream->name().to_string() + ": " + outcome.result.to_string());
     }

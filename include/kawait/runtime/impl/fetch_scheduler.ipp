@@ -29,6 +29,7 @@ KAWAIT_DECL fetcher& fetch_scheduler::at(std::int32_t node) {
 KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
   if (stopped_) return;
   const topic_id_partition& id = stream.id().partition;
+  if (stream.is_ended()) return remove(id);
   placement& place = placements_[id];
   std::optional<machine::cluster::leader> leader;
   if (stream.wants_fetch() && !place.suspended) {

@@ -21,6 +21,7 @@ KAWAIT_DECL fetcher::fetcher(asio::any_io_executor executor, task_group& tasks, 
       budget_(budget),
       host_(host),
       options_(o),
+      backoff_(machine::backoff_options(o.retry_backoff, o.retry_backoff_max)),
       changed_(executor),
       stopping_(executor) {}
 
@@ -60,7 +61,8 @@ KAWAIT_DECL machine::fetch_session::limits fetcher::limits(std::int32_t max_wait
   l.min_bytes = min_bytes;
   l.max_bytes = static_cast<std::int32_t>(budget_.response_limit());
   l.isolation_level = static_cast<std::int8_t>(options_.isolation);
-  l.rack = options_.client_rack;
+  // No rack: a leader that selects by it answers each request with the id of a follower (KIP-392) and no records. Until those are
+  // fetched from, its records are had only by who names none.
   return l;
 }
 
@@ -78,7 +80,7 @@ KAWAIT_DECL asio::awaitable<void> fetcher::run() {
 
 KAWAIT_DECL asio::awaitable<void> fetcher::pause_after_failure() {
   host_.refresh_metadata();
-  const net::time_point until = environment_.now() + options_.retry_backoff;
+  const net::time_point until = environment_.now() + backoff_.next(environment_.random());
   while (!stopped_ && environment_.now() < until) co_await stopping_.wait_until(until);
 }
 
@@ -107,6 +109,7 @@ KAWAIT_DECL asio::awaitable<void> fetcher::fetch_once() {
   using kind = machine::fetch_session::verdict::kind;
   auto verdict = session_.on_response(answer->message);
   if (verdict.what == kind::deliver) {
+    backoff_.reset();
     deliver(answer->message, answer->buffer, {});
   } else if (verdict.what == kind::failed) {
     co_await pause_after_failure();
@@ -141,6 +144,8 @@ KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
 }
 
 KAWAIT_DECL asio::awaitable<void> fetcher::fetch_urgent(std::vector<asked_partition> asked) {
+  while (!stopped_ && !budget_.has_room()) co_await budget_.async_wait_room();
+  if (stopped_) co_return;
   auto connection = co_await brokers_.async_get(node_, net::channel::control);
   if (stopped_) co_return;
   if (!connection) {

@@ -92,13 +92,13 @@ KAWAIT_DECL asio::awaitable<void> group_driver::heartbeat(machine::send_heartbea
       co_return;
     }
     why = std::move(answer).error();
-    if (why.code == errc::unsupported_broker) {
-      host_.on_group_failed(why);
-      co_return;
-    }
-    coordinator_.on_disconnected();
+    if (!coordinator_driver::is_final(why)) coordinator_.on_disconnected();
   } else {
     why = std::move(connection).error();
+  }
+  if (coordinator_driver::is_final(why)) {
+    host_.on_group_failed(why);
+    co_return;
   }
   membership_.on_disconnected(environment_.now(), environment_.random());
   host_.on_group_unreachable(why);

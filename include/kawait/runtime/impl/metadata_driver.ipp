@@ -10,13 +10,11 @@ KAWAIT_DECL metadata_driver::metadata_driver(asio::any_io_executor executor, net
       brokers_(brokers),
       host_(host),
       cluster_(machine::cluster::options(o.metadata_max_age, machine::backoff_options(o.retry_backoff, o.retry_backoff_max))),
-      changed_(executor),
-      updated_(executor) {}
+      changed_(executor) {}
 
 KAWAIT_DECL void metadata_driver::stop() {
   stopped_ = true;
   changed_.notify_all();
-  updated_.notify_all();
 }
 
 KAWAIT_DECL asio::awaitable<void> metadata_driver::run() {
@@ -51,7 +49,6 @@ KAWAIT_DECL asio::awaitable<void> metadata_driver::fetch(machine::cluster::fetch
         for (const auto& b : cluster_.brokers()) brokers.emplace_back(b.id, b.host, static_cast<std::uint16_t>(b.port));
         brokers_.set_brokers(brokers);
         host_.on_metadata();
-        updated_.notify_all();
       }
       co_return;
     }

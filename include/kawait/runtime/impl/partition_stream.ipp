@@ -5,9 +5,20 @@
 #include <algorithm>
 #include <cstring>
 
+#include <kawait/wire/record.hpp>
+
 namespace kawait::runtime {
 
 namespace detail {
+
+/// Whether compaction left nothing of a batch at `from` or above, where the position lies within it. Handed out, it could not be done
+/// record by record: there is none.
+inline bool is_empty_from(const wire::batch_header& header, std::span<const std::byte> records, std::int64_t from) {
+  if (header.base_offset >= from) return false;
+  wire::record_reader reader(header, records, from);
+  wire::record unused;
+  return !reader.next(unused) && !reader.error();
+}
 
 /// Output of compressed batches that one hand-out carries: decompression runs on the consumer's executor, in slices that let others in.
 inline constexpr std::size_t inflated_per_lease = std::size_t{1} << 20;
@@ -72,8 +83,9 @@ KAWAIT_DECL result<std::unique_ptr<lease>> partition_stream::take(const hand_out
       return handed_out;
     }
     if (bad) {
-      stop(std::move(bad));
-      return std::get<stopped>(state_).why;
+      meet(std::move(bad));
+      if (const auto* why = std::get_if<stopped>(&state_)) return why->why;
+      return std::unique_ptr<lease>();
     }
     ask_for_more();  // what was there was nobody's to read
   }
@@ -156,7 +168,7 @@ KAWAIT_DECL failure partition_stream::add_batch(lease& l, chunk& from, const wir
     from.aborted.on_control(header, type);
     return {};
   }
-  if (header.record_count == 0) return {};
+  if (header.record_count == 0 || detail::is_empty_from(header, records, l.first_offset)) return {};
   if (buffer) {
     inflated += buffer->capacity();
     l.buffers.push_back(std::move(buffer));
@@ -200,9 +212,25 @@ KAWAIT_DECL void partition_stream::seek(const offset_and_epoch& to) {
   host_.on_seek(*this);
 }
 
-KAWAIT_DECL void partition_stream::locate_again() {
+KAWAIT_DECL void partition_stream::on_out_of_range() {
+  if (!is_ended()) put_behind(failure(kafka_error::offset_out_of_range));
+}
+
+// The position runs ahead of the reader: what was fetched before is sound, and comes first.
+KAWAIT_DECL void partition_stream::put_behind(failure why) {
+  if (queue_.empty()) return meet(std::move(why));
+  chunk end;
+  end.next_offset = queue_.back().next_offset;
+  end.error = std::move(why);
+  queue_.push_back(std::move(end));
+  host_.on_demand(*this);
+}
+
+KAWAIT_DECL void partition_stream::meet(failure why) {
+  if (why.code != make_error_code(kafka_error::offset_out_of_range)) return stop(std::move(why));
   drop_queue();
   state_ = locating{};
+  host_.on_out_of_range(*this);
 }
 
 KAWAIT_DECL void partition_stream::on_located(const offset_and_epoch& where) {
@@ -218,7 +246,7 @@ KAWAIT_DECL void partition_stream::on_locate_failed(failure why) {
 }
 
 KAWAIT_DECL void partition_stream::fail(failure why) {
-  if (!is_ended()) stop(std::move(why));
+  if (!is_ended()) put_behind(std::move(why));
 }
 
 KAWAIT_DECL std::optional<offset_and_epoch> partition_stream::fetch_position() const noexcept {
@@ -232,8 +260,8 @@ KAWAIT_DECL bool partition_stream::wants_fetch() noexcept {
   // and nothing is copied out as long as readers keep up.
   if (held_bytes() >= quota_ || queued_bytes_ >= quota_ / 2) {
     full_ = true;
-  } else if (held_bytes() < quota_ / 2 && queued_bytes_ < quota_ / 4) {
-    full_ = false;
+  } else if (queue_.empty() || (held_bytes() < quota_ / 2 && queued_bytes_ < quota_ / 4)) {
+    full_ = false;  // also where a reader keeps most of the share in hand and asks for more: it waits for nobody but us
   }
   // Behind a bad batch that the reader has not reached yet the same would be fetched, and queued, again and again.
   const bool meets_error = !queue_.empty() && queue_.back().error;
@@ -278,7 +306,6 @@ KAWAIT_DECL void partition_stream::end(end_reason why, failure error) {
 
 KAWAIT_DECL void partition_stream::on_marked(lease& l) {
   tracker_.done(l.ticket, l.low_water_mark());
-  host_.on_done(*this);
 }
 
 KAWAIT_DECL void partition_stream::on_released(lease& l) {
@@ -286,7 +313,6 @@ KAWAIT_DECL void partition_stream::on_released(lease& l) {
   tracker_.released(l.ticket);
   const bool was_blocked = has_leases_over_quota();
   leased_bytes_ -= l.charge;
-  host_.on_done(*this);
   ask_for_more();
   if (was_blocked && is_readable()) wake_readers();
   if (has_hole()) wake_readers();
