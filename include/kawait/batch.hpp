@@ -28,7 +28,8 @@ class owned_batch;
 class batch {
  public:
   /// Decodes while iterating. A record that does not decode throws kawait::error(errc::corrupt_batch), whose words name topic,
-  /// partition and offset; the position stays, so that a seek can go past it.
+  /// partition and offset. Once such a batch is released, its stream fails with the same and position() is that offset, so that a seek
+  /// can go past it; done() of the batch goes past it, too.
   class iterator {
    public:
     using iterator_category = std::input_iterator_tag;
@@ -52,6 +53,7 @@ class batch {
     explicit iterator(const runtime::lease* l) : lease_(l) { open_segment(); }
     KAWAIT_DECL void open_segment();
     KAWAIT_DECL void next_segment();
+    [[noreturn]] KAWAIT_DECL void fail(const failure& bad, std::int64_t offset) const;
 
     const runtime::lease* lease_ = nullptr;
     std::size_t segment_ = 0;

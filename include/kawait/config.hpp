@@ -38,7 +38,8 @@ class config {
   KAWAIT_DECL config& bootstrap_servers(std::string_view list);
   /// client.id, in the broker's logs and quotas. Default "kawait".
   KAWAIT_DECL config& client_id(std::string_view id);
-  /// client.rack: for rack-aware assignors and fetching from the closest replica (KIP-392). Default none.
+  /// client.rack: told to the group for rack-aware assignors (those of Kafka 4.3 do not read it). Fetching is from leaders, whatever
+  /// the rack. Default none.
   KAWAIT_DECL config& client_rack(std::string_view rack);
   /// group.id. Required by subscribe() and by commits.
   KAWAIT_DECL config& group_id(std::string_view id);
@@ -85,6 +86,10 @@ class config {
   /// fetch.buffer.bytes: fetched and decompressed data of all partitions, read or not. Default 32 MiB, at least 1 MiB. May be exceeded
   /// by one response (a broker sends at least one record batch, whatever its size) and one decompressed record batch.
   KAWAIT_DECL config& fetch_buffer_bytes(std::size_t bytes);
+
+  /// decompression.limit.bytes: the most that one record batch may decompress to; more is errc::decompression_limit. Default 64 MiB, at
+  /// least 1 MiB.
+  KAWAIT_DECL config& decompression_limit(std::size_t bytes);
 
   /// metadata.max.age.ms. Default 5 minutes.
   KAWAIT_DECL config& metadata_max_age(milliseconds t);

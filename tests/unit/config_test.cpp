@@ -62,6 +62,7 @@ std::string shown(const config& c, std::string_view name) {
   values["fetch.max.wait.ms"] = ms(o.fetch_max_wait);
   values["max.partition.fetch.bytes"] = std::to_string(o.max_partition_fetch_bytes);
   values["fetch.buffer.bytes"] = std::to_string(o.fetch_buffer_bytes);
+  values["decompression.limit.bytes"] = std::to_string(o.decompression_limit);
   values["metadata.max.age.ms"] = ms(o.metadata_max_age);
   values["request.timeout.ms"] = ms(o.request_timeout);
   values["default.api.timeout.ms"] = ms(o.default_api_timeout);
@@ -121,6 +122,10 @@ std::vector<row> rows() {
        "33554432",
        {"1048576", "1099511627776"},
        {"1048575", "0", "-1", "1099511627777", beyond_long, "", "32M"}},
+      {"decompression.limit.bytes",
+       "67108864",
+       {"1048576", "1099511627776"},
+       {"1048575", "0", "-1", "1099511627777", beyond_long, "", "64M"}},
       time_row("metadata.max.age.ms", "300000"),
       time_row("request.timeout.ms", "30000"),
       time_row("default.api.timeout.ms", "60000"),

@@ -116,6 +116,35 @@ TEST_CASE("a seek frees from an abandoned batch", "[stream]") {
   CHECK(r.stream->tracker().committable() == offset_and_epoch(10, 0));
 }
 
+TEST_CASE("a batch whose records did not decode stops its stream there, unless it is done", "[stream]") {
+  rig r;
+  r.flow_from(0);
+  r.fetched(batch_of(0, 10));
+  r.fetched(batch_of(10, 10));
+  const bool done = GENERATE(false, true);
+  const bool is_required = GENERATE(false, true);
+  r.stream->require_done(is_required);
+  held l = r.take();
+  REQUIRE(l);
+  l->corrupt_at = 4;  // as iterating found
+  r.give_back(std::move(l), done);
+  held next = r.take();
+  CHECK(static_cast<bool>(next) == done);
+  if (done) {
+    CHECK(!r.bad);
+    r.give_back(std::move(next));
+    return;
+  }
+  CHECK(r.bad.code == errc::corrupt_batch);
+  CHECK(r.stream->position() == 4);
+  r.stream->seek(offset_and_epoch(10));
+  r.fetched(batch_of(10, 10));
+  held again = r.take();
+  REQUIRE(again);
+  CHECK(offsets_of(*again).front() == 10);
+  r.give_back(std::move(again));
+}
+
 TEST_CASE("an out-of-range position is looked up anew", "[stream]") {
   rig r;
   r.flow_from(0);

@@ -6,25 +6,26 @@
 
 namespace kawait {
 
+// Told here, and by the stream once the batch is released: what comes behind is not handed out as if nothing were missing.
+KAWAIT_DECL void batch::iterator::fail(const failure& bad, std::int64_t offset) const {
+  lease_->corrupt_at.store(offset, std::memory_order_relaxed);
+  const topic_partition name(lease_->info->topic, lease_->info->id.partition);
+  throw error(bad.code, name.to_string() + '@' + std::to_string(offset) + ": " + bad.words);
+}
+
 KAWAIT_DECL void batch::iterator::open_segment() {
   const auto& segments = lease_->segments;
   while (segment_ < segments.size()) {
     reader_ = wire::record_reader(segments[segment_].header, segments[segment_].records, lease_->first_offset);
     if (reader_.next(current_)) return;
-    if (failure bad = reader_.error()) {
-      throw error(bad.code, topic_partition(lease_->info->topic, lease_->info->id.partition).to_string() + '@' +
-                                std::to_string(segments[segment_].header.base_offset) + ": " + bad.words);
-    }
+    if (const failure bad = reader_.error()) fail(bad, std::max(segments[segment_].header.base_offset, lease_->first_offset));
     ++segment_;
   }
   lease_ = nullptr;
 }
 
 KAWAIT_DECL void batch::iterator::next_segment() {
-  if (failure bad = reader_.error()) {
-    throw error(bad.code, topic_partition(lease_->info->topic, lease_->info->id.partition).to_string() + '@' +
-                              std::to_string(current_.offset() + 1) + ": " + bad.words);
-  }
+  if (const failure bad = reader_.error()) fail(bad, current_.offset() + 1);
   ++segment_;
   open_segment();
 }

@@ -137,6 +137,11 @@ KAWAIT_DECL const std::vector<config::property>& config::properties() {
          const auto bytes = detail::checked(n, detail::parse_number(n, v), 0, std::numeric_limits<std::int64_t>::max());
          c.fetch_buffer_bytes(static_cast<std::size_t>(bytes));
        }},
+      {"decompression.limit.bytes",
+       [](config& c, sv n, sv v) {
+         const auto bytes = detail::checked(n, detail::parse_number(n, v), 0, std::numeric_limits<std::int64_t>::max());
+         c.decompression_limit(static_cast<std::size_t>(bytes));
+       }},
       {"metadata.max.age.ms", [](config& c, sv n, sv v) { c.metadata_max_age(detail::parse_time(n, v)); }},
       {"request.timeout.ms", [](config& c, sv n, sv v) { c.request_timeout(detail::parse_time(n, v)); }},
       {"default.api.timeout.ms", [](config& c, sv n, sv v) { c.default_api_timeout(detail::parse_time(n, v)); }},
@@ -251,6 +256,12 @@ KAWAIT_DECL config& config::max_partition_fetch_bytes(std::int32_t bytes) {
 KAWAIT_DECL config& config::fetch_buffer_bytes(std::size_t bytes) {
   values_.fetch_buffer_bytes =
       static_cast<std::size_t>(detail::checked("fetch.buffer.bytes", static_cast<std::int64_t>(bytes), 1 << 20, std::int64_t{1} << 40));
+  return *this;
+}
+
+KAWAIT_DECL config& config::decompression_limit(std::size_t bytes) {
+  values_.decompression_limit = static_cast<std::size_t>(
+      detail::checked("decompression.limit.bytes", static_cast<std::int64_t>(bytes), 1 << 20, std::int64_t{1} << 40));
   return *this;
 }
 

@@ -35,6 +35,9 @@ class offset_tracker {
   /// Everything of the batch below `next_offset` is done. Going back is ignored.
   KAWAIT_DECL void done(ticket t, std::int64_t next_offset);
 
+  /// Whether the ticket was given since the last restart.
+  bool is_current(ticket t) const noexcept { return t >= first_ && t < next_; }
+
   /// The handle is gone; called once for each ticket. If the batch is not wholly done, it is abandoned for good: the mark stays
   /// below it.
   KAWAIT_DECL void released(ticket t);

@@ -81,6 +81,9 @@ class lease {
   std::uint32_t record_count = 0;              ///< As the batch headers say; an upper bound of what is iterated.
   std::size_t charge = 0;                      ///< Bytes it holds of its partition's share.
 
+  /// Where iteration met a record that does not decode; -1: nowhere. Any thread.
+  mutable std::atomic<std::int64_t> corrupt_at{-1};
+
   // Any thread.
   void mark_all_done() noexcept { mark_done_through(next_offset); }
   KAWAIT_DECL void mark_done_through(std::int64_t next) noexcept;

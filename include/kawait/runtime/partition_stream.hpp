@@ -149,7 +149,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
     failure why;  // until a seek
   };
 
-  bool has_hole() const noexcept { return done_is_required_ && tracker_.abandoned().has_value(); }
+  bool has_hole() const noexcept { return corrupt_at_.has_value() || (done_is_required_ && tracker_.abandoned().has_value()); }
   /// Its own unreleased batches fill its share: a reader is told instead of waiting for itself.
   bool has_leases_over_quota() const noexcept { return leased_bytes_ > 0 && leased_bytes_ >= quota_; }
   KAWAIT_DECL failure fill(lease& l, chunk& from, const hand_out_context& context);
@@ -170,6 +170,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   std::variant<unstarted, locating, flowing, stopped> state_;
   failure end_error_;
   std::optional<std::int64_t> read_position_;
+  std::optional<std::int64_t> corrupt_at_;  // a batch was released whose iteration ended there
   std::deque<chunk> queue_;
   std::size_t queued_bytes_ = 0;
   std::size_t leased_bytes_ = 0;

@@ -59,7 +59,7 @@ KAWAIT_DECL void offset_tracker::advance() {
 }
 
 KAWAIT_DECL void offset_tracker::released(ticket t) {
-  if (t < first_ || t >= next_) return;
+  if (!is_current(t)) return;
   if (open_ > 0) --open_;
   if (t < front_ || t - front_ >= batches_.size()) return;
   const auto index = static_cast<std::size_t>(t - front_);

@@ -63,10 +63,12 @@ KAWAIT_DECL std::int16_t api_version_table::metadata_version() const {
 
 KAWAIT_DECL result<std::int16_t> api_version_table::choose(std::int16_t api_key, const char* api_name, version_range ours) const {
   const std::optional<version_range> theirs = range_of(api_key);
+  if (theirs) {
+    const std::int16_t highest = std::min(ours.max, theirs->max);
+    if (highest >= ours.min && highest >= theirs->min) return highest;
+  }
   const std::string need = std::string(api_name) + ": " + detail::to_string(ours) + " needed, the broker has ";
   if (!theirs) return failure(errc::unsupported_broker, need + "none" + detail::help_for(api_key));
-  const std::int16_t highest = std::min(ours.max, theirs->max);
-  if (highest >= ours.min && highest >= theirs->min) return highest;
   const char* const help = theirs->max < ours.min ? detail::help_for(api_key) : "; the broker is newer than this client";
   return failure(errc::unsupported_broker, need + detail::to_string(*theirs) + help);
 }

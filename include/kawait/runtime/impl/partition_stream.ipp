@@ -68,7 +68,12 @@ KAWAIT_DECL void partition_stream::stop(failure why) {
 KAWAIT_DECL result<std::unique_ptr<lease>> partition_stream::take(const hand_out_context& context) {
   if (is_ended()) return end_error_;
   if (has_hole() && !std::holds_alternative<stopped>(state_)) {
-    stop(failure(errc::batch_abandoned, "offset " + std::to_string(*tracker_.abandoned()) + " is not done"));
+    if (corrupt_at_) {
+      read_position_ = std::exchange(corrupt_at_, std::nullopt);
+      stop(failure(errc::corrupt_batch, "the record there does not decode"));
+    } else {
+      stop(failure(errc::batch_abandoned, "offset " + std::to_string(*tracker_.abandoned()) + " is not done"));
+    }
   }
   if (const auto* why = std::get_if<stopped>(&state_)) return why->why;
   if (paused_) return std::unique_ptr<lease>();
@@ -202,6 +207,7 @@ KAWAIT_DECL void partition_stream::drop_queue() {
 
 KAWAIT_DECL void partition_stream::seek(const offset_and_epoch& to) {
   drop_queue();
+  corrupt_at_.reset();
   read_position_ = to.offset;
   tracker_.restart(to);
   if (std::holds_alternative<unstarted>(state_)) {
@@ -309,7 +315,12 @@ KAWAIT_DECL void partition_stream::on_marked(lease& l) {
 }
 
 KAWAIT_DECL void partition_stream::on_released(lease& l) {
-  tracker_.done(l.ticket, l.low_water_mark());
+  const std::int64_t done = l.low_water_mark();
+  const std::int64_t corrupt = l.corrupt_at.load(std::memory_order_relaxed);
+  // The tickets of before a seek are no concern of what is read now.
+  const bool is_current = tracker_.is_current(l.ticket);
+  if (corrupt >= 0 && done < l.next_offset && is_current && !corrupt_at_) corrupt_at_ = corrupt;
+  tracker_.done(l.ticket, done);
   tracker_.released(l.ticket);
   const bool was_blocked = has_leases_over_quota();
   leased_bytes_ -= l.charge;
