@@ -146,20 +146,20 @@ def check_message(head, lines, jar):
 def main():
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
-    messages, fields = [], {}
+    # A message may come twice: as the client declares it, and as the embedded broker does.
+    messages = []
     for text in sys.stdin:
         line = json.loads(text)
         if "path" in line:
-            fields[line["message"]].append(line)
+            messages[-1][1].append(line)
         else:
-            messages.append(line)
-            fields[line["message"]] = []
+            messages.append((line, []))
     if not messages:
         raise SystemExit("no declarations on the standard input")
     problems, count = [], 0
     with zipfile.ZipFile(sys.argv[1]) as jar:
-        for head in messages:
-            found, n = check_message(head, fields[head["message"]], jar)
+        for head, lines in messages:
+            found, n = check_message(head, lines, jar)
             problems += found
             count += n
     for problem in problems:
