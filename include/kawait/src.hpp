@@ -71,6 +71,16 @@
 #include <kawait/impl/consumer.ipp>
 #include <kawait/impl/for_each.ipp>
 #include <kawait/impl/partition.ipp>
+#include <kawait/testing/impl/assignor.ipp>
+#include <kawait/testing/impl/consumer_group.ipp>
+#include <kawait/testing/impl/group_coordinator.ipp>
+#include <kawait/testing/impl/group_coordinator_offsets.ipp>
+#include <kawait/testing/impl/group_coordinator_scripts.ipp>
+#include <kawait/testing/impl/group_offsets.ipp>
+#include <kawait/testing/impl/group_reconciliation.ipp>
+#include <kawait/testing/impl/group_subscriptions.ipp>
 #include <kawait/testing/impl/memory_network.ipp>
+#include <kawait/testing/impl/topic_pattern.ipp>
+#include <kawait/testing/impl/topic_table.ipp>
 #include <kawait/testing/impl/world.ipp>
 #endif

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <kawait/core/types.hpp>
+#include <kawait/detail/config.hpp>
+
+namespace kawait::testing {
+
+/// What was committed for one partition.
+struct committed_offset {
+  offset_and_epoch position;
+  std::string metadata;
+
+  committed_offset() = default;
+  committed_offset(const offset_and_epoch& p, std::string m) : position(p), metadata(std::move(m)) {}
+};
+
+/// The offsets of one group. They belong to topics by name, and go with them.
+class group_offsets {
+ public:
+  using partitions = std::map<std::int32_t, committed_offset>;
+
+  KAWAIT_DECL void set(std::string_view topic, std::int32_t partition, committed_offset offset);
+  /// Null: none.
+  KAWAIT_DECL const committed_offset* find(std::string_view topic, std::int32_t partition) const;
+  KAWAIT_DECL void forget(std::string_view topic);
+
+  bool empty() const noexcept { return topics_.empty(); }
+  const std::map<std::string, partitions, std::less<>>& topics() const noexcept { return topics_; }
+
+ private:
+  std::map<std::string, partitions, std::less<>> topics_;
+};
+
+}  // namespace kawait::testing
+
+#if defined(KAWAIT_HEADER_ONLY)
+#include <kawait/testing/impl/group_offsets.ipp>
+#endif
