@@ -72,7 +72,17 @@
 #include <kawait/impl/for_each.ipp>
 #include <kawait/impl/partition.ipp>
 #include <kawait/testing/impl/assignor.ipp>
+#include <kawait/testing/impl/batch_writer.ipp>
+#include <kawait/testing/impl/broker.ipp>
+#include <kawait/testing/impl/broker_connections.ipp>
+#include <kawait/testing/impl/broker_fetch.ipp>
+#include <kawait/testing/impl/broker_produce.ipp>
+#include <kawait/testing/impl/broker_refusals.ipp>
+#include <kawait/testing/impl/broker_requests.ipp>
+#include <kawait/testing/impl/broker_topics.ipp>
+#include <kawait/testing/impl/cluster_state.ipp>
 #include <kawait/testing/impl/consumer_group.ipp>
+#include <kawait/testing/impl/fetch_sessions.ipp>
 #include <kawait/testing/impl/group_coordinator.ipp>
 #include <kawait/testing/impl/group_coordinator_offsets.ipp>
 #include <kawait/testing/impl/group_coordinator_scripts.ipp>
@@ -80,6 +90,9 @@
 #include <kawait/testing/impl/group_reconciliation.ipp>
 #include <kawait/testing/impl/group_subscriptions.ipp>
 #include <kawait/testing/impl/memory_network.ipp>
+#include <kawait/testing/impl/partition_log.ipp>
+#include <kawait/testing/impl/partition_log_read.ipp>
+#include <kawait/testing/impl/producer_state.ipp>
 #include <kawait/testing/impl/topic_pattern.ipp>
 #include <kawait/testing/impl/topic_table.ipp>
 #include <kawait/testing/impl/world.ipp>
