@@ -162,7 +162,7 @@ KAWAIT_DECL void core::finish_fetch(fetch_sessions::context& ctx, incoming& in, 
 
 KAWAIT_DECL asio::awaitable<void> core::answer_fetch(connection& c, incoming& in, reply& out) {
   messages::fetch_request q;
-  if (protocol::decode_request(q, in.body, in.version)) {
+  if (!decode(in, q)) {
     out.close = true;
     co_return;
   }

@@ -18,10 +18,22 @@ void encode(core& owner, const incoming& in, Response& r, std::int16_t version, 
   if (protocol::encode_response(out.bytes, r, version, in.correlation_id)) out.close = true;
 }
 
+/// As protocol::decode_request(), but bytes left over are ignored, as Kafka does: librdkafka 2.16 leaves three behind a Metadata request
+/// for all topics.
+template <class Request>
+bool decode(const incoming& in, Request& q) {
+  const bool flexible = protocol::is_flexible<Request>(in.version);
+  wire::reader r(in.body);
+  if (flexible) r.skip_tagged_fields();
+  protocol::decoder d(r, in.version, flexible);
+  if (!r.bad()) d.read_struct(q);
+  return !r.bad();
+}
+
 template <class Request>
 void answer_with(core& owner, incoming& in, reply& out) {
   Request q;
-  if (protocol::decode_request(q, in.body, in.version)) {
+  if (!decode(in, q)) {
     out.close = true;
     return;
   }
