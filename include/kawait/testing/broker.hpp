@@ -153,6 +153,8 @@ class broker {
   KAWAIT_DECL const std::deque<seen_request>& requests() const;
   /// How many of them arrived, ever.
   KAWAIT_DECL std::size_t count(api_key api) const;
+  /// Fetch sessions that the node has granted and still knows.
+  KAWAIT_DECL std::size_t fetch_sessions(std::int32_t node) const;
   /// Open connections.
   KAWAIT_DECL std::size_t connections() const;
 

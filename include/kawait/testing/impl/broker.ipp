@@ -258,6 +258,8 @@ KAWAIT_DECL std::size_t broker::count(api_key api) const {
   return found == core_->counts.end() ? 0 : found->second;
 }
 
+KAWAIT_DECL std::size_t broker::fetch_sessions(std::int32_t node) const { return core_->cluster.nodes().at(node).sessions.size(); }
+
 KAWAIT_DECL std::size_t broker::connections() const { return core_->connections.size(); }
 
 }  // namespace kawait::testing
