@@ -76,6 +76,7 @@
 #include <kawait/testing/impl/broker.ipp>
 #include <kawait/testing/impl/broker_connections.ipp>
 #include <kawait/testing/impl/broker_fetch.ipp>
+#include <kawait/testing/impl/broker_groups.ipp>
 #include <kawait/testing/impl/broker_produce.ipp>
 #include <kawait/testing/impl/broker_refusals.ipp>
 #include <kawait/testing/impl/broker_requests.ipp>

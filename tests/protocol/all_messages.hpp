@@ -14,6 +14,7 @@
 #include <kawait/protocol/offset_for_leader_epoch.hpp>
 #include <kawait/testing/messages/fetch.hpp>
 #include <kawait/testing/messages/find_coordinator.hpp>
+#include <kawait/testing/messages/groups.hpp>
 #include <kawait/testing/messages/older.hpp>
 #include <kawait/testing/messages/produce.hpp>
 #include <kawait/testing/messages/topics.hpp>
@@ -36,8 +37,10 @@ void for_each_request(F&& f) {
   // What only the embedded broker speaks.
   namespace messages = testing::messages;
   f.template operator()<messages::add_partitions_to_txn_request>();
+  f.template operator()<messages::consumer_group_describe_request>();
   f.template operator()<messages::create_topics_request>();
   f.template operator()<messages::delete_topics_request>();
+  f.template operator()<messages::describe_groups_request>();
   f.template operator()<messages::end_txn_request>();
   f.template operator()<messages::fetch_request>();
   f.template operator()<messages::find_coordinator_request>();

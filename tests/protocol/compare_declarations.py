@@ -54,7 +54,7 @@ def kafka_fields(fields, structs, within, prefix, out):
         here = versions(field["versions"], within)
         if not here:
             continue
-        raw = field["type"]
+        raw = field["type"].replace("bytes", "records")  # the same on the wire
         array = raw.startswith("[]")
         base = raw[2:] if array else raw
         nested = field.get("fields") or structs.get(base)

@@ -16,6 +16,7 @@ enum class api_key : std::int16_t {
   offset_commit = 8,
   offset_fetch = 9,
   find_coordinator = 10,
+  describe_groups = 15,
   api_versions = 18,
   create_topics = 19,
   delete_topics = 20,
@@ -23,7 +24,8 @@ enum class api_key : std::int16_t {
   offset_for_leader_epoch = 23,
   add_partitions_to_txn = 24,
   end_txn = 26,
-  consumer_group_heartbeat = 68
+  consumer_group_heartbeat = 68,
+  consumer_group_describe = 69
 };
 
 struct api_range {
@@ -44,6 +46,7 @@ inline std::vector<api_range> apis_of(kafka_generation generation) {
           {api_key::offset_commit, 9, t.offset_commit},
           {api_key::offset_fetch, 9, t.offset_fetch},
           {api_key::find_coordinator, 0, 6},
+          {api_key::describe_groups, 0, 6},
           {api_key::api_versions, 0, 4},
           {api_key::create_topics, 2, 7},
           {api_key::delete_topics, 1, 6},
@@ -51,7 +54,8 @@ inline std::vector<api_range> apis_of(kafka_generation generation) {
           {api_key::offset_for_leader_epoch, 2, 4},
           {api_key::add_partitions_to_txn, 0, 3},
           {api_key::end_txn, 0, 4},
-          {api_key::consumer_group_heartbeat, 0, 1}};
+          {api_key::consumer_group_heartbeat, 0, 1},
+          {api_key::consumer_group_describe, 0, 1}};
 }
 
 }  // namespace kawait::testing

@@ -22,6 +22,7 @@
 #include <kawait/testing/cluster_state.hpp>
 #include <kawait/testing/messages/fetch.hpp>
 #include <kawait/testing/messages/find_coordinator.hpp>
+#include <kawait/testing/messages/groups.hpp>
 #include <kawait/testing/messages/older.hpp>
 #include <kawait/testing/messages/produce.hpp>
 #include <kawait/testing/messages/topics.hpp>
@@ -133,6 +134,8 @@ class core : public std::enable_shared_from_this<core> {
   KAWAIT_DECL protocol::consumer_group_heartbeat_response on(const protocol::consumer_group_heartbeat_request& q, incoming& in);
   KAWAIT_DECL protocol::offset_commit_response on(const protocol::offset_commit_request& q, incoming& in);
   KAWAIT_DECL protocol::offset_fetch_response on(const protocol::offset_fetch_request& q, incoming& in);
+  KAWAIT_DECL messages::describe_groups_response on(const messages::describe_groups_request& q, incoming& in);
+  KAWAIT_DECL messages::consumer_group_describe_response on(const messages::consumer_group_describe_request& q, incoming& in);
 
   // --- Fetching (broker_fetch.ipp).
   struct gathered {
@@ -198,6 +201,7 @@ void core::add_endpoint(std::vector<Endpoint>& list, std::int32_t id) {
 #if defined(KAWAIT_HEADER_ONLY)
 #include <kawait/testing/impl/broker_connections.ipp>
 #include <kawait/testing/impl/broker_fetch.ipp>
+#include <kawait/testing/impl/broker_groups.ipp>
 #include <kawait/testing/impl/broker_produce.ipp>
 #include <kawait/testing/impl/broker_refusals.ipp>
 #include <kawait/testing/impl/broker_requests.ipp>

@@ -168,6 +168,29 @@ inline protocol::offset_fetch_response refuse(const protocol::offset_fetch_reque
   return r;
 }
 
+inline messages::consumer_group_describe_response refuse(const messages::consumer_group_describe_request& q, kafka_error e,
+                                                         incoming&) {
+  messages::consumer_group_describe_response r;
+  for (const std::string_view id : q.group_ids) {
+    auto& g = r.groups.emplace_back();
+    g.group_id = id;
+    g.error_code = number_of(e);
+  }
+  return r;
+}
+
+inline messages::describe_groups_response refuse(const messages::describe_groups_request& q, kafka_error e, incoming& in) {
+  messages::describe_groups_response r;
+  for (const std::string_view id : q.groups) {
+    auto& g = r.groups.emplace_back();
+    g.group_id = id;
+    g.group_state = "Dead";
+    // Before version 6 a group that there is not is no error.
+    if (e != kafka_error::group_id_not_found || in.version >= 6) g.error_code = number_of(e);
+  }
+  return r;
+}
+
 /// Of the session if it is an error of sessions, else of each partition.
 inline messages::fetch_response refuse(const messages::fetch_request& q, kafka_error e, incoming&) {
   messages::fetch_response r;

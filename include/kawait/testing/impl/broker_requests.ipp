@@ -104,6 +104,8 @@ KAWAIT_DECL void core::answer_at_once(incoming& in, reply& out) {
     case api_key::add_partitions_to_txn: return answer_with<messages::add_partitions_to_txn_request>(*this, in, out);
     case api_key::end_txn: return answer_with<messages::end_txn_request>(*this, in, out);
     case api_key::consumer_group_heartbeat: return answer_with<protocol::consumer_group_heartbeat_request>(*this, in, out);
+    case api_key::consumer_group_describe: return answer_with<messages::consumer_group_describe_request>(*this, in, out);
+    case api_key::describe_groups: return answer_with<messages::describe_groups_request>(*this, in, out);
     default: out.close = true;
   }
 }
@@ -153,24 +155,6 @@ KAWAIT_DECL messages::find_coordinator_response core::on(const messages::find_co
   r.host = n->host;
   r.port = n->port;
   return r;
-}
-
-KAWAIT_DECL protocol::consumer_group_heartbeat_response core::on(const protocol::consumer_group_heartbeat_request& q,
-                                                                 incoming& in) {
-  if (in.node != coordinator_node()) return refuse(q, kafka_error::not_coordinator, in);
-  auto r = groups.heartbeat(env.now(), q, in.version, in.client_id);
-  group_changed.notify_all();
-  return r;
-}
-
-KAWAIT_DECL protocol::offset_commit_response core::on(const protocol::offset_commit_request& q, incoming& in) {
-  if (in.node != coordinator_node()) return refuse(q, kafka_error::not_coordinator, in);
-  return groups.commit(env.now(), q, in.version);
-}
-
-KAWAIT_DECL protocol::offset_fetch_response core::on(const protocol::offset_fetch_request& q, incoming& in) {
-  if (in.node != coordinator_node()) return refuse(q, kafka_error::not_coordinator, in);
-  return groups.fetch_offsets(env.now(), q, in.version);
 }
 
 }  // namespace kawait::testing::broker_detail
