@@ -211,6 +211,19 @@ TEST_CASE("offsets: who may fetch (point 33)") {
   CHECK(k.fetch("m", 1, "A0") == "STALE_MEMBER_EPOCH");
 }
 
+TEST_CASE("offsets: a transaction that is not over (point 33)") {
+  offsets k;
+  k.beat(join("m", "A"));
+  k.commit("m", 1, "A0 A1");
+  k.c.set_pending("g", topic_partition("A", 1), true);
+  CHECK(k.fetch("m", 1, "A0 A1") == "A0=7 A1=-1!UNSTABLE_OFFSET_COMMIT");
+  CHECK(k.fetch(std::nullopt, -1, std::nullopt) == "A0=7 A1=-1!UNSTABLE_OFFSET_COMMIT");
+  k.c.set_pending("g", topic_partition("A", 1), false);
+  CHECK(k.fetch("m", 1, "A0 A1") == "A0=7 A1=7");
+  k.c.set_pending("nobody", topic_partition("A", 1), false);
+  CHECK(k.c.groups().size() == 1);
+}
+
 TEST_CASE("offsets: they go with their topic, and stay with their group") {
   offsets k;
   k.beat(join("m", "A"));
