@@ -21,7 +21,8 @@ TEST_CASE("group: requests that are wrong in themselves (points 1 to 4)") {
       {heartbeat_text("m", 0).to("A").owns(""), 1, "RebalanceTimeoutMs must be provided in first request."},
       {heartbeat_text("m", 0).to("A").within(1), 1, "TopicPartitions must be empty when (re-)joining."},
       {join("m", "A").owns("A0"), 1, "TopicPartitions must be empty when (re-)joining."},
-      {heartbeat_text("m", 0).owns("").within(1), 1, "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining."},
+      {heartbeat_text("m", 0).owns("").within(1), 1,
+       "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining."},
       {alive("m", -2), 1, "InstanceId can't be null."},
       {alive("m", -3).as("i"), 1, "MemberEpoch is invalid."},
   };

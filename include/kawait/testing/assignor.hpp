@@ -24,8 +24,9 @@ using partition_counts = std::map<uuid, std::int32_t>;
 /// One list for each member, in their order; sorted. Every partition of a topic that anyone subscribed to is in exactly one.
 using member_assignments = std::vector<std::vector<topic_id_partition>>;
 
-/// Kafka's "uniform": as many partitions for each as for any other, as far as subscriptions allow, and as few moves as that takes.
-/// If all subscribe to the same topics, sizes differ by at most one, and nobody loses a partition but for that.
+/// Kafka's "uniform": as many partitions for each as for any other, as far as subscriptions allow, with as few moves as that
+/// takes.
+/// If all subscribe to the same topics, sizes differ by one at most, and nobody loses a partition but for that.
 KAWAIT_DECL member_assignments assign_uniform(const std::vector<assignor_member>& members, const partition_counts& topics);
 
 /// Kafka's "range": of each topic a run of partitions for each subscriber, in the order of instance ids, then of member ids.

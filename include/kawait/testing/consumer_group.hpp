@@ -22,9 +22,9 @@
 
 namespace kawait::testing {
 
-/// One group of the consumer protocol (KIP-848), as a coordinator keeps it: members, the target that an assignor computes for each
-/// group epoch, and the way of each member to it. As in Kafka nothing of it happens by itself but time-outs: a target is computed,
-/// and a member is moved, in a heartbeat. Pure: the time comes in with each call, and answers depend on nothing else.
+/// One group of the consumer protocol (KIP-848), as a coordinator keeps it: members, the target that an assignor computes for
+/// each group epoch, and the way of each member to it. As in Kafka nothing of it happens by itself but time-outs: a target is
+/// computed, and a member is moved, in a heartbeat. Pure: the time comes in with each call, and answers depend on nothing else.
 class consumer_group {
  public:
   using request = protocol::consumer_group_heartbeat_request;

@@ -5,8 +5,8 @@
 
 namespace kawait::testing {
 
-/// Which Kafka the embedded one behaves like. 4.1 is like 4.2 to a client, but for its versions of OffsetCommit and OffsetFetch (9)
-/// and for what it does with a known member that joins (as 4.0).
+/// Which Kafka the embedded one behaves like. 4.1 is like 4.2 to a client, but for its versions of OffsetCommit and OffsetFetch
+/// (9) and for what it does with a known member that joins (as 4.0).
 enum class kafka_generation { v4_0, v4_2, v4_3 };
 
 /// What differs between generations: the newest versions of those APIs whose newest version differs, and behaviour.
@@ -17,8 +17,8 @@ struct generation_traits {
   std::int16_t offset_commit;  ///< From version 10 on by topic id.
   std::int16_t offset_fetch;
 
-  /// A member that the group knows may join again (epoch 0) at any time; before, it is fenced unless its last join was its first
-  /// answer.
+  /// A member that the group knows may join again (epoch 0) at any time; before, it is fenced unless its epoch has never moved
+  /// since its first answer.
   bool known_member_rejoins;
   /// A commit may carry any epoch since that at which the partition was assigned (KIP-1251); before, the member's current one.
   bool lease_epoch_commits;

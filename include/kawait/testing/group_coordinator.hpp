@@ -71,8 +71,8 @@ class group_coordinator {
   /// or were made anew, are forgotten.
   KAWAIT_DECL void set_topics(std::vector<topic_image> topics);
 
-  /// What is asked of the coordinator. Strings of answers point into the request or into storage of the coordinator, and hold until
-  /// either goes or is used again.
+  /// What is asked of the coordinator. Strings of answers point into the request or into storage of the coordinator, and hold
+  /// until either goes or is used again.
   KAWAIT_DECL protocol::consumer_group_heartbeat_response heartbeat(time_point now,
                                                                     const protocol::consumer_group_heartbeat_request& r,
                                                                     std::int16_t version, std::string_view client_id);
@@ -103,13 +103,17 @@ class group_coordinator {
   /// Commits without a member.
   KAWAIT_DECL void set_offset(time_point now, std::string_view group, const topic_partition& p, const offset_and_epoch& offset,
                               std::string metadata = {});
+  /// As if a transaction that commits an offset of this partition were under way: who asks for stable offsets is answered
+  /// UNSTABLE_OFFSET_COMMIT until it is over.
+  KAWAIT_DECL void set_pending(std::string_view group, const topic_partition& p, bool yes);
   /// Heartbeats of this member are answered FENCED_MEMBER_EPOCH, commits STALE_MEMBER_EPOCH, until it joins or leaves.
   KAWAIT_DECL bool fence(std::string_view group, std::string_view member_id);
   /// As if the session ended: its next heartbeat is answered UNKNOWN_MEMBER_ID.
   KAWAIT_DECL bool expire(time_point now, std::string_view group, std::string_view member_id);
   /// The target of a member, now or when it joins: instead of what an assignor would deal, and whether it subscribes to that or
   /// not. The others share the rest. Takes effect with the next heartbeats. Nothing: the assignor decides again.
-  KAWAIT_DECL void set_target(std::string_view group, std::string_view member_id, std::optional<std::vector<topic_partition>> target);
+  KAWAIT_DECL void set_target(std::string_view group, std::string_view member_id,
+                              std::optional<std::vector<topic_partition>> target);
   /// The same with topic ids, which need not exist.
   KAWAIT_DECL void set_target_ids(std::string_view group, std::string_view member_id, std::optional<partition_list> target);
 
@@ -135,6 +139,7 @@ class group_coordinator {
     scripted_member member;
     std::int32_t epoch = 0;
     partition_list owned;
+    bool said = false;  // the coordinator was told that it owns these
     time_point due = machine::never;
   };
   using entries = std::map<std::string, entry, std::less<>>;
@@ -156,11 +161,16 @@ class group_coordinator {
 
   KAWAIT_DECL failure store(time_point now, const protocol::offset_commit_request& r, std::int16_t version,
                             protocol::offset_commit_response& answer);
-  KAWAIT_DECL void fetch_topic(const entry* e, const protocol::offset_fetch_request::topic& t, std::int16_t version,
+  struct fetching {
+    std::int16_t version;
+    bool stable;
+  };
+  KAWAIT_DECL void fetch_topic(const entry* e, const protocol::offset_fetch_request::topic& t, const fetching& how,
                                protocol::offset_fetch_response::topic& answer) const;
-  KAWAIT_DECL static void fill(protocol::offset_fetch_response::partition& p, const committed_offset& found);
+  KAWAIT_DECL static void fetch_partition(const entry* e, std::string_view topic, const fetching& how,
+                                          protocol::offset_fetch_response::partition& answer);
   KAWAIT_DECL protocol::offset_fetch_response::group fetch_group(const protocol::offset_fetch_request::group& g,
-                                                                 std::int16_t version) const;
+                                                                 const fetching& how) const;
 
   KAWAIT_DECL scripted* find_scripted(std::string_view group, std::string_view member_id);
   KAWAIT_DECL failure beat(scripted& s, time_point now, bool acknowledge);

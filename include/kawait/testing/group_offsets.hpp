@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,11 +32,18 @@ class group_offsets {
   KAWAIT_DECL const committed_offset* find(std::string_view topic, std::int32_t partition) const;
   KAWAIT_DECL void forget(std::string_view topic);
 
-  bool empty() const noexcept { return topics_.empty(); }
+  /// A transaction that is not over yet has an offset of its own for the partition.
+  void set_pending(const topic_partition& p, bool yes) { yes ? void(pending_.insert(p)) : void(pending_.erase(p)); }
+  bool pending(std::string_view topic, std::int32_t partition) const {
+    return !pending_.empty() && pending_.contains(topic_partition(std::string(topic), partition));
+  }
+
+  bool empty() const noexcept { return topics_.empty() && pending_.empty(); }
   const std::map<std::string, partitions, std::less<>>& topics() const noexcept { return topics_; }
 
  private:
   std::map<std::string, partitions, std::less<>> topics_;
+  std::set<topic_partition> pending_;
 };
 
 }  // namespace kawait::testing

@@ -11,10 +11,10 @@ namespace kawait::testing {
 
 /// The regular expression of a subscription, which must match a topic's whole name.
 ///
-/// Kafka's are RE2/J; this is std::regex (ECMAScript), which stands in for it: plain patterns mean the same in both. What only RE2
-/// has ("(?i)", "\pL", "\A") is invalid here, and look-ahead, which RE2 refuses, is taken. What would cost unbounded memory or
-/// time is invalid: back-references, more than 1000 characters, parentheses deeper than 100, repetitions that multiply to more
-/// than about ten thousand states.
+/// Kafka's are RE2/J; this is std::regex (ECMAScript), which stands in for it: plain patterns mean the same in both. What only
+/// RE2 has ("(?i)", "\pL", "\A") means something else or is invalid here, and look-ahead, which RE2 refuses, is taken. What
+/// would cost unbounded memory or time is invalid: back-references, more than 1000 characters, parentheses deeper than 100,
+/// repetitions that multiply to more than about ten thousand states.
 class topic_pattern {
  public:
   /// INVALID_REGULAR_EXPRESSION with Kafka's words and the library's reason.

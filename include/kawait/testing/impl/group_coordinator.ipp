@@ -76,7 +76,8 @@ KAWAIT_DECL void group_coordinator::tick(time_point now) {
 
 KAWAIT_DECL failure group_coordinator::check(const heartbeat_request& r, std::int16_t version) const {
   const auto invalid = [](const char* words) { return failure(kafka_error::invalid_request, words); };
-  if (r.member_id.empty() && (version >= 1 || r.member_epoch > 0 || r.member_epoch == -1)) return invalid("MemberId can't be empty.");
+  if (r.member_id.empty() && (version >= 1 || r.member_epoch > 0 || r.member_epoch == -1))
+    return invalid("MemberId can't be empty.");
   if (r.group_id.empty()) return invalid("GroupId can't be empty.");
   if (r.instance_id && r.instance_id->empty()) return invalid("InstanceId can't be empty.");
   if (r.rack_id && r.rack_id->empty()) return invalid("RackId can't be empty.");

@@ -83,63 +83,70 @@ KAWAIT_DECL failure group_coordinator::store(time_point now, const protocol::off
       continue;
     }
     const offset_and_epoch position(i.partition->committed_offset, i.partition->committed_leader_epoch);
-    groups_[std::string(r.group_id)].offsets.set(i.topic->name, i.partition->partition_index,
-                                                 committed_offset(position, std::string(i.partition->committed_metadata.value_or(""))));
+    committed_offset offset(position, std::string(i.partition->committed_metadata.value_or("")));
+    groups_[std::string(r.group_id)].offsets.set(i.topic->name, i.partition->partition_index, std::move(offset));
   }
   return failure();
 }
 
 /// One topic that was asked for. A topic that is not there has no offsets, but an unknown id is an error.
 KAWAIT_DECL void group_coordinator::fetch_topic(const entry* e, const protocol::offset_fetch_request::topic& t,
-                                                std::int16_t version, protocol::offset_fetch_response::topic& answer) const {
+                                                const fetching& how, protocol::offset_fetch_response::topic& answer) const {
   answer.name = t.name;
   answer.topic_id = t.topic_id;
-  const auto* image = version >= 10 ? topics_.by_id(t.topic_id) : nullptr;
-  const bool unknown = version >= 10 && image == nullptr;
+  const auto* image = how.version >= 10 ? topics_.by_id(t.topic_id) : nullptr;
+  const bool unknown = how.version >= 10 && image == nullptr;
   const std::string_view name = image == nullptr ? t.name : std::string_view(image->name);
   for (const auto index : t.partition_indexes) {
     auto& p = answer.partitions.emplace_back();
     p.partition_index = index;
     p.committed_offset = unknown_offset;
-    if (unknown) p.error_code = static_cast<std::int16_t>(kafka_error::unknown_topic_id);
-    const auto* found = e == nullptr || unknown ? nullptr : e->offsets.find(name, index);
-    if (found != nullptr) fill(p, *found);
+    unknown ? void(p.error_code = static_cast<std::int16_t>(kafka_error::unknown_topic_id)) : fetch_partition(e, name, how, p);
   }
 }
 
-KAWAIT_DECL void group_coordinator::fill(protocol::offset_fetch_response::partition& p, const committed_offset& found) {
-  p.committed_offset = found.position.offset;
-  p.committed_leader_epoch = found.position.leader_epoch;
-  p.metadata = found.metadata;
+KAWAIT_DECL void group_coordinator::fetch_partition(const entry* e, std::string_view topic, const fetching& how,
+                                                    protocol::offset_fetch_response::partition& answer) {
+  answer.committed_offset = unknown_offset;
+  if (e == nullptr) return;
+  if (how.stable && e->offsets.pending(topic, answer.partition_index)) {
+    answer.error_code = static_cast<std::int16_t>(kafka_error::unstable_offset_commit);
+    return;
+  }
+  const auto* found = e->offsets.find(topic, answer.partition_index);
+  if (found == nullptr) return;
+  answer.committed_offset = found->position.offset;
+  answer.committed_leader_epoch = found->position.leader_epoch;
+  answer.metadata = found->metadata;
 }
 
 KAWAIT_DECL protocol::offset_fetch_response::group group_coordinator::fetch_group(
-    const protocol::offset_fetch_request::group& g, std::int16_t version) const {
+    const protocol::offset_fetch_request::group& g, const fetching& how) const {
   protocol::offset_fetch_response::group answer;
   answer.group_id = g.group_id;
   const auto it = groups_.find(g.group_id);
   const entry* e = it == groups_.end() ? nullptr : &it->second;
-  if (e != nullptr && e->members && version >= 9) {
+  if (e != nullptr && e->members && how.version >= 9) {
     if (const auto f = e->members->check_fetch(g.member_id, g.member_epoch)) {
       answer.error_code = static_cast<std::int16_t>(f.code.value());
       return answer;
     }
   }
   if (g.topics) {
-    for (const auto& t : *g.topics) fetch_topic(e, t, version, answer.topics.emplace_back());
+    for (const auto& t : *g.topics) fetch_topic(e, t, how, answer.topics.emplace_back());
     return answer;
   }
   if (e == nullptr) return answer;
   for (const auto& [name, partitions] : e->offsets.topics()) {
     const auto* image = topics_.by_name(name);
-    if (image == nullptr && version >= 10) continue;
+    if (image == nullptr && how.version >= 10) continue;
     auto& topic = answer.topics.emplace_back();
     topic.name = name;
     if (image != nullptr) topic.topic_id = image->id;
     for (const auto& [index, offset] : partitions) {
       auto& p = topic.partitions.emplace_back();
       p.partition_index = index;
-      fill(p, offset);
+      fetch_partition(e, name, how, p);
     }
   }
   return answer;
@@ -151,7 +158,7 @@ KAWAIT_DECL protocol::offset_fetch_response group_coordinator::fetch_offsets(tim
   kept_.clear();
   pass(now);
   protocol::offset_fetch_response answer;
-  for (const auto& g : r.groups) answer.groups.push_back(fetch_group(g, version));
+  for (const auto& g : r.groups) answer.groups.push_back(fetch_group(g, fetching{version, r.require_stable}));
   return answer;
 }
 
@@ -160,6 +167,10 @@ KAWAIT_DECL void group_coordinator::set_offset(time_point now, std::string_view 
   kept_.clear();
   pass(now);
   groups_[std::string(group)].offsets.set(p.topic, p.partition, committed_offset(offset, std::move(metadata)));
+}
+
+KAWAIT_DECL void group_coordinator::set_pending(std::string_view group, const topic_partition& p, bool yes) {
+  if (const auto it = groups_.find(group); it != groups_.end() || yes) groups_[std::string(group)].offsets.set_pending(p, yes);
 }
 
 }  // namespace kawait::testing

@@ -49,7 +49,6 @@ KAWAIT_DECL failure group_coordinator::beat(scripted& s, time_point now, bool ac
   s.due = now + std::max(options_.heartbeat_interval, machine::milliseconds(1));
   kept_.clear();
   std::vector<std::string_view> names(s.member.topics.begin(), s.member.topics.end());
-  bool tell = acknowledge;  // what it owns: first, and after each change
   for (int step = 0; step < 10; ++step) {
     heartbeat_request r;
     r.group_id = s.group;
@@ -62,7 +61,7 @@ KAWAIT_DECL failure group_coordinator::beat(scripted& s, time_point now, bool ac
       r.subscribed_topic_names = names;
       if (!s.member.regex.empty()) r.subscribed_topic_regex = s.member.regex;
       r.topic_partitions.emplace();
-    } else if (tell) {
+    } else if (acknowledge && !s.said) {
       r.topic_partitions = topics_of(s.owned);
     }
     const auto answer = serve(now, r, 1, "scripted");
@@ -80,6 +79,7 @@ KAWAIT_DECL failure group_coordinator::beat(scripted& s, time_point now, bool ac
       return failure(error, std::string(answer.error_message.value_or("")));
     }
     s.epoch = answer.member_epoch;
+    s.said = s.said || r.topic_partitions;
     if (!answer.assignment) return failure();
     partition_list told;
     for (const auto& t : answer.assignment->topic_partitions) {
@@ -91,12 +91,12 @@ KAWAIT_DECL failure group_coordinator::beat(scripted& s, time_point now, bool ac
       partition_list both;
       std::set_union(told.begin(), told.end(), s.owned.begin(), s.owned.end(), std::back_inserter(both));
       s.owned = std::move(both);
+      s.said = false;
       return failure();
     }
-    const bool changed = told != s.owned;
+    if (told == s.owned) return failure();
     s.owned = std::move(told);
-    if (!changed) return failure();
-    tell = true;
+    s.said = false;
   }
   return failure();
 }
@@ -153,6 +153,7 @@ KAWAIT_DECL bool group_coordinator::acknowledge(time_point now, std::string_view
   if (s == nullptr) return false;
   const auto m = member(group, member_id);
   if (m) s->owned = m->assigned;
+  s->said = false;
   beat(*s, now, true);
   return true;
 }

@@ -19,6 +19,7 @@ KAWAIT_DECL const committed_offset* group_offsets::find(std::string_view topic, 
 
 KAWAIT_DECL void group_offsets::forget(std::string_view topic) {
   if (const auto it = topics_.find(topic); it != topics_.end()) topics_.erase(it);
+  std::erase_if(pending_, [&](const topic_partition& p) { return p.topic == topic; });
 }
 
 }  // namespace kawait::testing

@@ -97,7 +97,8 @@ KAWAIT_DECL std::string consumer_group::preferred_assignor(const group_context& 
   for (const auto& [id, m] : members_) {
     if (!m.assignor.empty()) ++votes[m.assignor];
   }
-  const auto most = std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most = std::max_element(votes.begin(), votes.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
   if (most != votes.end()) return std::string(most->first);
   return ctx.options.assignors.empty() ? "uniform" : ctx.options.assignors.front();
 }
