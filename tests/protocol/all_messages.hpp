@@ -12,6 +12,13 @@
 #include <kawait/protocol/offset_commit.hpp>
 #include <kawait/protocol/offset_fetch.hpp>
 #include <kawait/protocol/offset_for_leader_epoch.hpp>
+#include <kawait/testing/messages/fetch.hpp>
+#include <kawait/testing/messages/find_coordinator.hpp>
+#include <kawait/testing/messages/groups.hpp>
+#include <kawait/testing/messages/older.hpp>
+#include <kawait/testing/messages/produce.hpp>
+#include <kawait/testing/messages/topics.hpp>
+#include <kawait/testing/messages/transactions.hpp>
 
 namespace kawait::test {
 
@@ -27,6 +34,21 @@ void for_each_request(F&& f) {
   f.template operator()<protocol::offset_commit_request>();
   f.template operator()<protocol::offset_fetch_request>();
   f.template operator()<protocol::offset_for_leader_epoch_request>();
+  // What only the embedded broker speaks.
+  namespace messages = testing::messages;
+  f.template operator()<messages::add_partitions_to_txn_request>();
+  f.template operator()<messages::consumer_group_describe_request>();
+  f.template operator()<messages::create_topics_request>();
+  f.template operator()<messages::delete_topics_request>();
+  f.template operator()<messages::describe_groups_request>();
+  f.template operator()<messages::end_txn_request>();
+  f.template operator()<messages::fetch_request>();
+  f.template operator()<messages::find_coordinator_request>();
+  f.template operator()<messages::init_producer_id_request>();
+  f.template operator()<messages::list_offsets_request>();
+  f.template operator()<messages::metadata_request>();
+  f.template operator()<messages::offset_for_leader_epoch_request>();
+  f.template operator()<messages::produce_request>();
 }
 
 /// The same for requests and responses alike.

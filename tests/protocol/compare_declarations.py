@@ -54,7 +54,7 @@ def kafka_fields(fields, structs, within, prefix, out):
         here = versions(field["versions"], within)
         if not here:
             continue
-        raw = field["type"]
+        raw = field["type"].replace("bytes", "records")  # the same on the wire
         array = raw.startswith("[]")
         base = raw[2:] if array else raw
         nested = field.get("fields") or structs.get(base)
@@ -146,20 +146,20 @@ def check_message(head, lines, jar):
 def main():
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
-    messages, fields = [], {}
+    # A message may come twice: as the client declares it, and as the embedded broker does.
+    messages = []
     for text in sys.stdin:
         line = json.loads(text)
         if "path" in line:
-            fields[line["message"]].append(line)
+            messages[-1][1].append(line)
         else:
-            messages.append(line)
-            fields[line["message"]] = []
+            messages.append((line, []))
     if not messages:
         raise SystemExit("no declarations on the standard input")
     problems, count = [], 0
     with zipfile.ZipFile(sys.argv[1]) as jar:
-        for head in messages:
-            found, n = check_message(head, fields[head["message"]], jar)
+        for head, lines in messages:
+            found, n = check_message(head, lines, jar)
             problems += found
             count += n
     for problem in problems:

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <kawait/testing/generation.hpp>
+
+namespace kawait::testing {
+
+/// The number of an API of Kafka's protocol, for those that the embedded broker has.
+enum class api_key : std::int16_t {
+  produce = 0,
+  fetch = 1,
+  list_offsets = 2,
+  metadata = 3,
+  offset_commit = 8,
+  offset_fetch = 9,
+  find_coordinator = 10,
+  describe_groups = 15,
+  api_versions = 18,
+  create_topics = 19,
+  delete_topics = 20,
+  init_producer_id = 22,
+  offset_for_leader_epoch = 23,
+  add_partitions_to_txn = 24,
+  end_txn = 26,
+  consumer_group_heartbeat = 68,
+  consumer_group_describe = 69
+};
+
+struct api_range {
+  api_key key;
+  std::int16_t min;
+  std::int16_t max;
+};
+
+/// What the embedded broker offers. The newest versions are the generation's; OffsetCommit and OffsetFetch begin at 9, since older
+/// ones are of no use to groups of the consumer protocol.
+inline std::vector<api_range> apis_of(kafka_generation generation) {
+  const generation_traits& t = traits_of(generation);
+  const std::int16_t produce = generation == kafka_generation::v4_0 ? 12 : 13;
+  return {{api_key::produce, 3, produce},
+          {api_key::fetch, 4, t.fetch},
+          {api_key::list_offsets, 1, t.list_offsets},
+          {api_key::metadata, 0, 13},
+          {api_key::offset_commit, 9, t.offset_commit},
+          {api_key::offset_fetch, 9, t.offset_fetch},
+          {api_key::find_coordinator, 0, 6},
+          {api_key::describe_groups, 0, 6},
+          {api_key::api_versions, 0, 4},
+          {api_key::create_topics, 2, 7},
+          {api_key::delete_topics, 1, 6},
+          {api_key::init_producer_id, 0, 5},
+          {api_key::offset_for_leader_epoch, 2, 4},
+          {api_key::add_partitions_to_txn, 0, 3},
+          {api_key::end_txn, 0, 4},
+          {api_key::consumer_group_heartbeat, 0, 1},
+          {api_key::consumer_group_describe, 0, 1}};
+}
+
+}  // namespace kawait::testing

@@ -1,0 +1,169 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <kawait/core/types.hpp>
+#include <kawait/detail/asio.hpp>
+#include <kawait/net/network.hpp>
+#include <kawait/testing/fault.hpp>
+#include <kawait/testing/group_coordinator.hpp>
+#include <kawait/testing/group_options.hpp>
+#include <kawait/testing/partition_log.hpp>
+
+namespace kawait::testing {
+
+/// How an embedded cluster is made.
+struct broker_options {
+  std::int32_t nodes = 1;      ///< Their ids count from 1.
+  group_options group;         ///< Session time-out, heartbeat interval, assignors; its generation is the whole cluster's.
+  bool loopback = false;       ///< Real sockets on `host`; else the network of the testing::world that the executor belongs to.
+  std::string host;            ///< By default "127.0.0.1", or "10.0.0.<id>" in memory.
+  std::uint16_t port = 0;      ///< Of the first node; the others' follow. 0: any that are free, or 9092 in memory.
+  std::vector<std::string> racks;            ///< broker.rack of each node, from the first on.
+  std::int32_t auto_create_partitions = 0;   ///< Topics asked for by name come to be with so many partitions. 0: they do not.
+  std::int32_t replication_factor = 1;       ///< Of topics that are created without one.
+  std::size_t fetch_session_slots = 1000;    ///< 0: no fetch sessions are granted.
+  std::size_t max_fetch_bytes = 57671680;    ///< fetch.max.bytes
+  std::size_t max_message_bytes = 1048588;   ///< message.max.bytes: of a record batch that is produced.
+  std::string cluster_id = "kawait-embedded-cluster";
+
+  broker_options() = default;
+  explicit broker_options(kafka_generation g) : group(g) {}
+  static broker_options on_loopback(std::int32_t nodes = 1, std::uint16_t first_port = 0) {
+    broker_options o;
+    o.nodes = nodes;
+    o.loopback = true;
+    o.port = first_port;
+    return o;
+  }
+};
+
+/// A request that arrived.
+struct seen_request {
+  net::time_point at{};
+  std::int32_t node = 0;
+  std::uint64_t connection = 0;
+  api_key api = api_key::api_versions;
+  std::int16_t version = 0;
+  std::string client_id;
+};
+
+namespace broker_detail {
+class core;
+}
+
+/// An embedded Kafka cluster for tests: record logs, leaders, fetch sessions and a group coordinator of the consumer protocol
+/// (KIP-848), which answers like the generation of Kafka that it is told to be. Clients of any language can use it over loopback
+/// sockets; in a testing::world it runs in virtual time.
+///
+///     testing::world world;
+///     testing::broker broker(world.executor());
+///     broker.create_topic("orders", 4);
+///     broker.append("orders", 0, {"first", "second"});
+///     kawait::config config(broker.bootstrap());
+///
+/// Everything is called on the executor's thread, with nothing of the context running meanwhile. What it is told takes effect at
+/// once; connections see it when the context runs. Topics and partitions that are named must exist: else std::out_of_range.
+///
+/// close(), or the destructor, must come before the execution context ends. Over real sockets and io_uring, let the context run
+/// once more in between (poll()): Asio 1.22.1 must not be destroyed with an accept pending. Nothing is stored; nothing is
+/// replicated: a partition has one log, which all its replicas share.
+class broker {
+ public:
+  /// Throws std::system_error if a port is taken, kawait::error(errc::invalid_config) for options that make no sense.
+  KAWAIT_DECL explicit broker(asio::any_io_executor executor, broker_options options = broker_options());
+  broker(const broker&) = delete;
+  broker& operator=(const broker&) = delete;
+  KAWAIT_DECL ~broker();
+
+  /// Closes listeners and connections for good.
+  KAWAIT_DECL void close();
+
+  /// What to give to a client: "host:port" of every node, separated by commas.
+  KAWAIT_DECL std::string bootstrap() const;
+  /// Where a node listens.
+  KAWAIT_DECL net::host_port address(std::int32_t node) const;
+
+  // --- Topics. `replication` 0: as the options say.
+  /// Its id. Throws kawait::error(kafka_error::topic_already_exists).
+  KAWAIT_DECL uuid create_topic(const std::string& name, std::int32_t partitions, std::int32_t replication = 0);
+  KAWAIT_DECL void delete_topic(const std::string& name);
+  /// The same name and count of partitions under a new id, empty.
+  KAWAIT_DECL uuid recreate_topic(const std::string& name);
+  /// Adds partitions until there are `total`.
+  KAWAIT_DECL void grow_topic(const std::string& name, std::int32_t total);
+  KAWAIT_DECL uuid topic_id(const std::string& name) const;
+
+  // --- Records.
+  /// Appends one record batch; returns the offset of its first record.
+  KAWAIT_DECL std::int64_t append(const std::string& topic, std::int32_t partition, const std::vector<producer_record>& records,
+                                  const append_options& options = append_options());
+  /// The log, to look at or to change (transactions, compaction, truncation, deleted records): waiting fetches look again.
+  KAWAIT_DECL partition_log& log(const std::string& topic, std::int32_t partition);
+  /// Offset of the next record that is appended.
+  KAWAIT_DECL std::int64_t end_offset(const std::string& topic, std::int32_t partition);
+  /// Ends the transaction of producer `id` in every partition where it is open.
+  KAWAIT_DECL void end_transaction(const std::string& topic, std::int32_t partition, std::int64_t producer_id, bool commit);
+
+  // --- Nodes and leaders.
+  /// The next leader epoch begins there.
+  KAWAIT_DECL void set_leader(const std::string& topic, std::int32_t partition, std::int32_t node);
+  /// The node, or -1 while there is none.
+  KAWAIT_DECL std::int32_t leader(const std::string& topic, std::int32_t partition) const;
+  KAWAIT_DECL std::int32_t leader_epoch(const std::string& topic, std::int32_t partition) const;
+  /// The leader loses what lies at `offset` and above, and the next epoch begins on `node`: an unclean election.
+  KAWAIT_DECL void elect_uncleanly(const std::string& topic, std::int32_t partition, std::int32_t node, std::int64_t offset);
+  /// Consumers are sent to this follower (KIP-392), whatever their rack. Nothing: by rack again.
+  KAWAIT_DECL void set_preferred_replica(const std::string& topic, std::int32_t partition, std::optional<std::int32_t> node);
+  /// Cuts the node's connections and refuses new ones. Its partitions get other leaders, where there are replicas, unless told
+  /// otherwise; groups another coordinator.
+  KAWAIT_DECL void stop_node(std::int32_t node, bool move_leaders = true);
+  KAWAIT_DECL void start_node(std::int32_t node);
+  /// As SIGSTOP does: connections stay, and are opened, but nothing is served until thaw_node().
+  KAWAIT_DECL void freeze_node(std::int32_t node);
+  KAWAIT_DECL void thaw_node(std::int32_t node);
+  /// Cuts all connections of a node, or of all nodes (0); they may be opened again at once.
+  KAWAIT_DECL void cut_connections(std::int32_t node = 0);
+  /// The node forgets its fetch sessions, as a restarted one has.
+  KAWAIT_DECL void forget_fetch_sessions(std::int32_t node);
+
+  // --- Groups.
+  /// The coordinator's state, to look at or to meddle with; what follows from it happens when the context runs.
+  KAWAIT_DECL group_coordinator& group();
+  /// The node that coordinates groups and transactions; by default the first that is up.
+  KAWAIT_DECL std::int32_t coordinator() const;
+  KAWAIT_DECL void set_coordinator(std::int32_t node);
+  /// The offset that a group has committed.
+  KAWAIT_DECL std::optional<std::int64_t> committed(std::string_view group, const std::string& topic, std::int32_t partition);
+
+  // --- Faults and watching.
+  /// Asked about every request before it is served; empty: all is well.
+  KAWAIT_DECL void set_faults(fault_decision decide);
+  /// Answers of this API say so and the connection is mute for that long, as by a quota. Zero: no more.
+  KAWAIT_DECL void throttle(api_key api, std::chrono::milliseconds d);
+  /// The last requests that arrived, the oldest first; at most 100,000.
+  KAWAIT_DECL const std::deque<seen_request>& requests() const;
+  /// How many of them arrived, ever.
+  KAWAIT_DECL std::size_t count(api_key api) const;
+  /// Fetch sessions that the node has granted and still knows.
+  KAWAIT_DECL std::size_t fetch_sessions(std::int32_t node) const;
+  /// Open connections.
+  KAWAIT_DECL std::size_t connections() const;
+
+ private:
+  std::shared_ptr<broker_detail::core> core_;
+};
+
+}  // namespace kawait::testing
+
+#if defined(KAWAIT_HEADER_ONLY)
+#include <kawait/testing/impl/broker.ipp>
+#endif

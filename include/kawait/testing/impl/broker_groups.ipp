@@ -1,0 +1,83 @@
+#pragma once
+
+#include <algorithm>
+
+#include <kawait/testing/broker_core.hpp>
+#include <kawait/testing/impl/broker_refusals.ipp>
+
+namespace kawait::testing::broker_detail {
+
+KAWAIT_DECL protocol::consumer_group_heartbeat_response core::on(const protocol::consumer_group_heartbeat_request& q,
+                                                                 incoming& in) {
+  if (in.node != coordinator_node()) return refuse(q, kafka_error::not_coordinator, in);
+  auto r = groups.heartbeat(env.now(), q, in.version, in.client_id);
+  group_changed.notify_all();
+  return r;
+}
+
+KAWAIT_DECL protocol::offset_commit_response core::on(const protocol::offset_commit_request& q, incoming& in) {
+  if (in.node != coordinator_node()) return refuse(q, kafka_error::not_coordinator, in);
+  return groups.commit(env.now(), q, in.version);
+}
+
+KAWAIT_DECL protocol::offset_fetch_response core::on(const protocol::offset_fetch_request& q, incoming& in) {
+  if (in.node != coordinator_node()) return refuse(q, kafka_error::not_coordinator, in);
+  return groups.fetch_offsets(env.now(), q, in.version);
+}
+
+KAWAIT_DECL messages::describe_groups_response core::on(const messages::describe_groups_request& q, incoming& in) {
+  const bool here = in.node == coordinator_node();
+  return refuse(q, here ? kafka_error::group_id_not_found : kafka_error::not_coordinator, in);
+}
+
+inline void describe(cluster_state& cluster, const partition_list& list, incoming& in,
+                     messages::consumer_group_describe_response::assignment& out) {
+  for (const topic_id_partition& p : list) {
+    if (out.topic_partitions.empty() || out.topic_partitions.back().topic_id != p.topic_id) {
+      auto& t = out.topic_partitions.emplace_back();
+      t.topic_id = p.topic_id;
+      const cluster_topic* known = cluster.by_id(p.topic_id);
+      t.topic_name = in.keep(known ? known->name : "");
+    }
+    out.topic_partitions.back().partitions.push_back(p.partition);
+  }
+}
+
+inline void describe(cluster_state& cluster, const member_view& m, incoming& in,
+                     messages::consumer_group_describe_response::member& out) {
+  out.member_id = in.keep(m.id);
+  if (m.instance_id) out.instance_id = in.keep(*m.instance_id);
+  out.member_epoch = m.epoch;
+  out.client_id = in.keep(m.client_id);
+  out.client_host = "/127.0.0.1";
+  for (const std::string& t : m.topics) out.subscribed_topic_names.push_back(in.keep(t));
+  if (!m.regex.empty()) out.subscribed_topic_regex = in.keep(m.regex);
+  describe(cluster, m.assigned, in, out.assigned);
+  describe(cluster, m.target, in, out.target);
+  out.member_type = 1;  // of the consumer protocol
+}
+
+KAWAIT_DECL messages::consumer_group_describe_response core::on(const messages::consumer_group_describe_request& q, incoming& in) {
+  if (in.node != coordinator_node()) return refuse(q, kafka_error::not_coordinator, in);
+  groups.tick(env.now());
+  messages::consumer_group_describe_response r;
+  for (const std::string_view id : q.group_ids) {
+    auto& g = r.groups.emplace_back();
+    g.group_id = id;
+    const std::int32_t epoch = groups.epoch(id);
+    if (epoch < 0) {
+      g.error_code = number_of(kafka_error::group_id_not_found);
+      g.error_message = "There is no such group.";
+      g.group_state = "Dead";
+      continue;
+    }
+    const std::vector<member_view> members = groups.members(id);
+    g.group_state = members.empty() ? "Empty" : groups.settled(id) ? "Stable" : "Reconciling";
+    g.group_epoch = g.assignment_epoch = epoch;
+    if (!options.group.assignors.empty()) g.assignor_name = options.group.assignors.front();
+    for (const member_view& m : members) describe(cluster, m, in, g.members.emplace_back());
+  }
+  return r;
+}
+
+}  // namespace kawait::testing::broker_detail

@@ -1,0 +1,174 @@
+// Fetching from the embedded cluster: sessions, positions, transactions, faults.
+
+#include "simulation/embedded.hpp"
+
+namespace embedded {
+namespace {
+
+TEST_CASE("embedded: fetch sessions are granted, forgotten, and gone on without") {
+  testing::world w;
+  testing::broker b(w.executor());
+  b.create_topic("orders", 2);
+  assigned r(w, b, {0, 1}, plain());
+  b.append("orders", 0, numbers(10));
+  REQUIRE(w.run_until([&] { return r.total() == 10; }, 1min));
+  CHECK(b.fetch_sessions(1) == 1);
+  w.advance(3s);
+  b.forget_fetch_sessions(1);
+  b.append("orders", 1, numbers(10));
+  REQUIRE(w.run_until([&] { return r.total() == 20; }, 1min));
+  CHECK(b.fetch_sessions(1) == 1);
+  CHECK(r.seen[1] == range(0, 10));
+
+  testing::broker_options o;
+  o.fetch_session_slots = 0;
+  o.host = "10.0.1.1";
+  testing::broker none(w.executor(), o);
+  none.create_topic("orders", 2);
+  none.append("orders", 1, numbers(10));
+  assigned s(w, none, {0, 1}, plain());
+  REQUIRE(w.run_until([&] { return s.total() == 10; }, 1min));
+  none.append("orders", 0, numbers(10));
+  REQUIRE(w.run_until([&] { return s.total() == 20; }, 1min));
+  CHECK(none.fetch_sessions(1) == 0);
+}
+
+TEST_CASE("embedded: a truncated log is gone back to, and told") {
+  testing::world w;
+  testing::broker b(w.executor(), nodes(2));
+  b.create_topic("orders", 1);
+  for (int i = 0; i < 4; ++i) b.append("orders", 0, numbers(5));
+  assigned r(w, b, {0}, plain());
+  REQUIRE(w.run_until([&] { return r.total() == 20; }, 1min));
+  b.elect_uncleanly("orders", 0, 3 - b.leader("orders", 0), 10);
+  CHECK(b.end_offset("orders", 0) == 10);
+  for (int i = 0; i < 3; ++i) b.append("orders", 0, {producer_record("anew")});
+  REQUIRE(w.run_until([&] { return r.total() == 23; }, 5min));
+  CHECK(r.seen[0].back() == 12);
+  CHECK(r.values.back() == "anew");
+  CHECK(r.seen[0][20] == 10);
+  CHECK(static_cast<bool>(r.consumer.last_warning()));
+}
+
+TEST_CASE("embedded: offsets out of range are reset") {
+  testing::world w;
+  testing::broker b(w.executor());
+  b.create_topic("orders", 1);
+  for (int i = 0; i < 4; ++i) b.append("orders", 0, numbers(5));
+  b.log("orders", 0).delete_records(7);
+  assigned r(w, b, {0}, plain());
+  REQUIRE(w.run_until([&] { return r.total() == 13; }, 1min));
+  CHECK(r.seen[0] == range(7, 20));
+  r.consumer.assignment().front().seek(3);
+  REQUIRE(w.run_until([&] { return r.total() == 26; }, 1min));
+  CHECK(r.consumer.last_warning().code == kafka_error::offset_out_of_range);
+  r.consumer.assignment().front().seek(1000);
+  REQUIRE(w.run_until([&] { return r.total() == 39; }, 1min));
+}
+
+TEST_CASE("embedded: read_committed waits for transactions and shows no aborted record") {
+  testing::world w;
+  testing::broker b(w.executor());
+  b.create_topic("orders", 1);
+  using testing::append_options;
+  b.append("orders", 0, {producer_record("a")}, append_options::in_transaction(1));
+  b.append("orders", 0, {producer_record("b")}, append_options::in_transaction(2));
+  b.append("orders", 0, {producer_record("c")});
+  assigned all(w, b, {0}, plain());
+  kawait::config c = plain();
+  c.isolation(kawait::isolation_level::read_committed);
+  assigned committed(w, b, {0}, c);
+  REQUIRE(w.run_until([&] { return all.total() == 3; }, 1min));
+  w.advance(10s);
+  CHECK(committed.total() == 0);
+  b.end_transaction("orders", 0, 1, false);
+  w.advance(10s);
+  CHECK(committed.total() == 0);
+  b.end_transaction("orders", 0, 2, true);
+  b.append("orders", 0, {producer_record("d")});
+  REQUIRE(w.run_until([&] { return committed.total() == 3; }, 1min));
+  CHECK(committed.values == std::vector<std::string>{"b", "c", "d"});
+  CHECK(committed.seen[0] == std::vector<std::int64_t>{1, 2, 5});
+  REQUIRE(w.run_until([&] { return all.total() == 4; }, 1min));
+}
+
+TEST_CASE("embedded: holes of compaction, and every codec") {
+  testing::world w;
+  testing::broker b(w.executor());
+  b.create_topic("orders", 1);
+  for (int codec = 0; codec <= 4; ++codec) {
+    b.append("orders", 0, numbers(10), testing::append_options(static_cast<kawait::wire::codec>(codec)));
+  }
+  b.log("orders", 0).compact([](std::int64_t offset) { return offset % 3 == 0 && offset / 10 != 2; });
+  b.log("orders", 0).append_hole(100);
+  b.append("orders", 0, numbers(1));
+  assigned r(w, b, {0}, plain());
+  REQUIRE(w.run_until([&] { return !r.seen[0].empty() && r.seen[0].back() == 150; }, 1min));
+  std::vector<std::int64_t> expected;
+  for (std::int64_t i = 0; i < 50; i += 3) {
+    if (i / 10 != 2) expected.push_back(i);
+  }
+  expected.push_back(150);
+  CHECK(r.seen[0] == expected);
+}
+
+TEST_CASE("embedded: reading survives each fault, once or often") {
+  using kind = fault::kind;
+  struct one {
+    const char* name;
+    api_key api;
+    fault what;
+  };
+  const std::vector<one> all = {{"lost requests", api_key::fetch, fault(kind::drop_request)},
+                                {"lost answers", api_key::fetch, fault(kind::drop_answer)},
+                                {"closed before", api_key::fetch, fault(kind::close_before)},
+                                {"closed after", api_key::fetch, fault(kind::close_after)},
+                                {"cut answers", api_key::fetch, fault::cut_after(20)},
+                                {"silence", api_key::fetch, fault(kind::silence)},
+                                {"a slow broker", api_key::fetch, fault::delayed(20s)},
+                                {"a slow answer", api_key::fetch, fault::answered_late(20s)},
+                                {"not the leader", api_key::fetch, fault::answer_with(kafka_error::not_leader_or_follower)},
+                                {"a lost session", api_key::fetch, fault::answer_with(kafka_error::fetch_session_id_not_found)},
+                                {"no offsets", api_key::list_offsets, fault::answer_with(kafka_error::offset_not_available)},
+                                {"no handshake", api_key::api_versions, fault(kind::close_before)},
+                                {"spoilt metadata", api_key::metadata, fault::cut_after(7)}};
+  for (const one& o : all) {
+    CAPTURE(o.name);
+    testing::world w;
+    testing::broker b(w.executor(), nodes(2));
+    b.create_topic("orders", 2);
+    b.append("orders", 0, numbers(10));
+    std::size_t hits = 0;
+    b.set_faults([&](const testing::request_view& r) {
+      const bool hit = r.api == o.api && r.number % 2 == 1 && r.number < 8;
+      hits += hit ? 1 : 0;
+      return hit ? o.what : fault();
+    });
+    assigned r(w, b, {0, 1}, plain());
+    w.advance(10s);
+    b.append("orders", 0, numbers(10));
+    b.append("orders", 1, numbers(10));
+    CHECK(w.run_until([&] { return r.total() == 30; }, 10min));
+    CHECK(r.seen[0] == range(0, 20));
+    CHECK(hits > 0);
+  }
+}
+
+TEST_CASE("embedded: throttled answers") {
+  testing::world w;
+  testing::broker b(w.executor());
+  b.create_topic("orders", 1);
+  b.append("orders", 0, numbers(10));
+  b.throttle(api_key::fetch, 3s);
+  assigned r(w, b, {0}, plain());
+  w.advance(30s);
+  CHECK(r.total() == 0);
+  const std::size_t asked = b.count(api_key::fetch);
+  CHECK(asked > 5);
+  CHECK(asked < 15);
+  b.throttle(api_key::fetch, 0s);
+  REQUIRE(w.run_until([&] { return r.total() == 10; }, 1min));
+}
+
+}  // namespace
+}  // namespace embedded
