@@ -1,7 +1,7 @@
 #pragma once
 
 /// The library compiled once: define KAWAIT_SEPARATE_COMPILATION everywhere, include this in exactly one translation unit;
-/// or in 4, which compile side by side: each defines KAWAIT_SRC_PART as one of the numbers from 1 first.
+/// or in 5, which compile side by side: each defines KAWAIT_SRC_PART as one of the numbers from 1 first.
 /// Written by tests/layering/check.py --write-src.
 
 #include <kawait/detail/config.hpp>
@@ -72,6 +72,9 @@
 #include <kawait/impl/consumer.ipp>
 #include <kawait/impl/for_each.ipp>
 #include <kawait/impl/partition.ipp>
+#endif
+
+#if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 5
 #include <kawait/testing/impl/assignor.ipp>
 #include <kawait/testing/impl/batch_writer.ipp>
 #include <kawait/testing/impl/broker.ipp>

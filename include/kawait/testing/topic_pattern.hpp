@@ -1,6 +1,14 @@
 #pragma once
 
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ 12 with -fsanitize=address sees uninitialised memory in there.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <regex>
+#pragma GCC diagnostic pop
+#else
+#include <regex>
+#endif
 #include <string_view>
 #include <utility>
 
