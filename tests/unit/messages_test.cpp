@@ -20,7 +20,7 @@ using namespace kawait::protocol;
 using bytes = std::vector<std::byte>;
 
 /// What decode_response promises: bytes of memory for each byte of input.
-constexpr std::size_t promised_ratio = 32;
+constexpr std::size_t promised_ratio = 36;
 
 bytes of(std::initializer_list<unsigned> values) {
   bytes b;

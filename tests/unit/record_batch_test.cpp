@@ -1,3 +1,4 @@
+#include <kawait/wire/crc32c.hpp>
 #include <kawait/wire/record_batch.hpp>
 
 #include <cstddef>

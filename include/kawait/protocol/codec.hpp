@@ -130,7 +130,7 @@ failure encode_request(std::vector<std::byte>& out, const Request& m, std::int16
 
 /// Decodes a response from what follows the correlation id of its frame: the header's tags, then the message, which must use up
 /// all bytes. Strings and records of `out` are views of `in`. errc::malformed_response names API, version, field and byte
-/// (counted from the start of `in`); `out` is then worthless. Allocates at most 32 bytes per byte of `in`, whatever its counts
+/// (counted from the start of `in`); `out` is then worthless. Allocates at most 36 bytes per byte of `in`, whatever its counts
 /// claim.
 template <message Response>
 failure decode_response(Response& out, std::span<const std::byte> in, std::int16_t version) {
