@@ -17,9 +17,8 @@ namespace kawait {
 using offset_reset = machine::position_finder::reset_policy;
 
 /// A consumer's settings, typed or by Kafka's property names. Every setter checks at once and throws kawait::error of
-/// errc::invalid_config, whose words name the property, the value and what is allowed: of times 1 ms
-/// to 2^31-1 ms, of sizes 1 to 2^31-1 bytes, of names 1 to 32767 bytes, where the setter does not say otherwise. Copyable; a consumer
-/// copies it.
+/// errc::invalid_config, whose words name the property, the value and what is allowed: of times 1 ms to 2^31-1 ms, of sizes 1 to
+/// 2^31-1 bytes, of names 1 to 32767 bytes, where the setter does not say otherwise. Copyable; a consumer copies it.
 class config {
  public:
   using milliseconds = std::chrono::milliseconds;
@@ -100,7 +99,8 @@ class config {
   /// default.api.timeout.ms: of commits and queries, and of reaching the cluster at all. Default 60 s.
   KAWAIT_DECL config& default_api_timeout(milliseconds t);
 
-  /// Throws unless what is required is there, and no retry.backoff.max.ms or reconnect.backoff.max.ms is below the time it limits. Called by the consumer's constructor.
+  /// Throws unless what is required is there, and neither retry.backoff.max.ms nor reconnect.backoff.max.ms is below the time that it
+  /// limits. Called by the consumer's constructor.
   KAWAIT_DECL void check() const;
   const runtime::options& values() const noexcept { return values_; }
   /// What was set and has no effect, in words.

@@ -152,10 +152,10 @@ class consumer {
 
   /// Commits what is done of all partitions, or the offsets given. Completes with void(std::error_code, commit_result):
   /// - errc::commit_failed if any was refused, or not answered within default.api.timeout.ms (errc::request_timeout); the result says
-  ///   which and why. Of partitions that are not ours nothing is sent, their status is errc::not_assigned. One that the consumer was
-  ///   closed or has failed before it was answered has errc::closed, or what ended the consumer.
-  /// - operation_aborted if cancelled, or the consumer was destroyed: the result names what was asked for, and all or some of it may
-  ///   have been sent, and be committed nevertheless. Cancelling calls back no request.
+  ///   which and why. Of partitions that are not ours nothing is sent, their status is errc::not_assigned. Where the consumer was
+  ///   closed or has failed before the answer, the status is errc::not_assigned, closed, or what ended the consumer.
+  /// - operation_aborted if cancelled, or the consumer was destroyed: cancelling calls back no request, so what was sent may be
+  ///   committed nevertheless.
   /// - errc::group_required.
   KAWAIT_DECL asio::awaitable<commit_result> async_commit();
   KAWAIT_DECL asio::awaitable<commit_result> async_commit(offset_map offsets);
