@@ -17,7 +17,8 @@ namespace kawait {
 using offset_reset = machine::position_finder::reset_policy;
 
 /// A consumer's settings, typed or by Kafka's property names. Every setter checks at once and throws kawait::error of
-/// errc::invalid_config, whose words name the property, the value and what is allowed. Copyable; a consumer copies it.
+/// errc::invalid_config, whose words name the property, the value and what is allowed: of times 1 ms to 2^31-1 ms, of sizes 1 to
+/// 2^31-1 bytes, of names 1 to 32767 bytes, where the setter does not say otherwise. Copyable; a consumer copies it.
 class config {
  public:
   using milliseconds = std::chrono::milliseconds;
@@ -75,15 +76,15 @@ class config {
     return *this;
   }
 
-  /// fetch.min.bytes. Default 1.
+  /// fetch.min.bytes. Default 1, at least 0.
   KAWAIT_DECL config& fetch_min_bytes(std::int32_t bytes);
   /// fetch.max.bytes of one response. Default 50 MiB; a request asks for no more than its share of fetch.buffer.bytes.
   KAWAIT_DECL config& fetch_max_bytes(std::int32_t bytes);
-  /// fetch.max.wait.ms. Default 500 ms.
+  /// fetch.max.wait.ms. Default 500 ms, at least 0.
   KAWAIT_DECL config& fetch_max_wait(milliseconds t);
   /// max.partition.fetch.bytes. Default 1 MiB.
   KAWAIT_DECL config& max_partition_fetch_bytes(std::int32_t bytes);
-  /// fetch.buffer.bytes: fetched and decompressed data of all partitions, read or not. Default 32 MiB, at least 1 MiB. May be exceeded
+  /// fetch.buffer.bytes: fetched and decompressed data of all partitions, read or not. Default 32 MiB, 1 MiB to 1 TiB. May be exceeded
   /// by one response (a broker sends at least one record batch, whatever its size) and one decompressed record batch.
   KAWAIT_DECL config& fetch_buffer_bytes(std::size_t bytes);
 
@@ -98,7 +99,8 @@ class config {
   /// default.api.timeout.ms: of commits and queries, and of reaching the cluster at all. Default 60 s.
   KAWAIT_DECL config& default_api_timeout(milliseconds t);
 
-  /// Throws unless what is required is there. Called by the consumer's constructor.
+  /// Throws unless what is required is there, and neither retry.backoff.max.ms nor reconnect.backoff.max.ms is below the time that it
+  /// limits. Called by the consumer's constructor.
   KAWAIT_DECL void check() const;
   const runtime::options& values() const noexcept { return values_; }
   /// What was set and has no effect, in words.

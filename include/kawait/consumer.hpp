@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -43,9 +44,12 @@ using offset_map = std::map<topic_partition, std::int64_t>;
 /// Everything happens on it; no thread is made, but for the one of Asio's that resolves host names (none for IP addresses).
 ///
 /// async_ functions may be started on any thread. They take any completion token; without one they are awaitables that throw
-/// kawait::error, which carries the broker's words. Cancellation is per call. All other functions belong to the consumer's executor.
+/// kawait::error, which carries the broker's words. With a token, a `diagnostics` before it receives them; it must live until then.
+/// Cancellation is per call, by any type, and may come from any thread; a call that is cancelled before it has begun does nothing.
+/// All other functions belong to the consumer's executor.
 ///
-/// Destroying it is abrupt: nothing is committed, nobody is told, what is pending completes with operation_aborted. async_close() first.
+/// Destroying it is abrupt: nothing is committed, nobody is told, what is pending completes with operation_aborted (a partition's
+/// async_wait and async_wait_end, too). async_close() first.
 class consumer {
  public:
   using milliseconds = std::chrono::milliseconds;
@@ -77,7 +81,8 @@ class consumer {
   /// Runs the consumer until it is closed. Completes with void(std::error_code): none after async_close; operation_aborted when
   /// cancelled (abrupt, as destruction) or destroyed; else what ended it: errc::not_subscribed, already_running, bootstrap_failed,
   /// unresolved_host, not_kafka (no broker was reached within default.api.timeout.ms), unsupported_broker, or what the group coordinator
-  /// refuses for good (kafka_error::group_authorization_failed, unsupported_assignor, group_max_size_reached, ...).
+  /// refuses for good (kafka_error::group_authorization_failed, unsupported_assignor, group_max_size_reached, ...). Memory that ran
+  /// out is std::errc::not_enough_memory, any other exception in the library's own work state_not_recoverable.
   KAWAIT_DECL asio::awaitable<void> async_run();
   template <class Token>
   auto async_run(Token&& token) {
@@ -93,8 +98,17 @@ class consumer {
   /// request_timeout if the leave was not answered in time. Closed it is in any case. Cancelling makes it abrupt.
   KAWAIT_DECL asio::awaitable<void> async_close(close_options o = close_options());
   template <class Token>
+    requires(!std::convertible_to<Token, close_options>)
+  auto async_close(Token&& token) {
+    return async_close(close_options(), std::forward<Token>(token));
+  }
+  template <class Token>
   auto async_close(close_options o, Token&& token) {
     return detail::initiate<void>(get_executor(), close_operation(engine_, o.timeout), std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_close(close_options o, diagnostics& words, Token&& token) {
+    return detail::initiate<void>(get_executor(), close_operation(engine_, o.timeout), std::forward<Token>(token), &words);
   }
 
   /// The next batch of any partition, one of each in turn. Completes with void(std::error_code, batch). Errors: those of
@@ -104,6 +118,10 @@ class consumer {
   auto async_next(Token&& token) {
     return detail::initiate<batch>(get_executor(), next_operation(engine_), std::forward<Token>(token));
   }
+  template <class Token>
+  auto async_next(diagnostics& words, Token&& token) {
+    return detail::initiate<batch>(get_executor(), next_operation(engine_), std::forward<Token>(token), &words);
+  }
 
   /// The next change of the assignment. Completes with void(std::error_code, event). Errors: those of async_run once it has ended,
   /// errc::closed, mixed_modes, operation_aborted when cancelled (no event is lost).
@@ -111,6 +129,10 @@ class consumer {
   template <class Token>
   auto async_next_event(Token&& token) {
     return detail::initiate<event>(get_executor(), event_operation(engine_), std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_next_event(diagnostics& words, Token&& token) {
+    return detail::initiate<event>(get_executor(), event_operation(engine_), std::forward<Token>(token), &words);
   }
 
   /// Lets the revoked partitions go: completes once their work in hand is done and committed. Until then the broker is not told. If
@@ -123,24 +145,53 @@ class consumer {
   auto async_incremental_unassign(revocation r, Token&& token) {
     return detail::initiate<void>(get_executor(), unassign_operation(engine_, std::move(r)), std::forward<Token>(token));
   }
+  template <class Token>
+  auto async_incremental_unassign(revocation r, diagnostics& words, Token&& token) {
+    return detail::initiate<void>(get_executor(), unassign_operation(engine_, std::move(r)), std::forward<Token>(token), &words);
+  }
 
   /// Commits what is done of all partitions, or the offsets given. Completes with void(std::error_code, commit_result):
-  /// errc::commit_failed if any was refused (the result says which and why); of partitions that are not ours nothing is sent, their
-  /// status is errc::not_assigned; group_required.
+  /// - errc::commit_failed if any was refused, or not answered within default.api.timeout.ms (errc::request_timeout); the result says
+  ///   which and why. Of partitions that are not ours nothing is sent, their status is errc::not_assigned. Where the consumer was
+  ///   closed or has failed before the answer, the status is errc::not_assigned, closed, or what ended the consumer.
+  /// - operation_aborted if cancelled, or the consumer was destroyed: cancelling calls back no request, so what was sent may be
+  ///   committed nevertheless.
+  /// - errc::group_required.
   KAWAIT_DECL asio::awaitable<commit_result> async_commit();
   KAWAIT_DECL asio::awaitable<commit_result> async_commit(offset_map offsets);
+  template <class Token>
+    requires(!std::convertible_to<Token, offset_map>)
+  auto async_commit(Token&& token) {
+    return detail::initiate<commit_result>(get_executor(), commit_operation(engine_), std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_commit(diagnostics& words, Token&& token) {
+    return detail::initiate<commit_result>(get_executor(), commit_operation(engine_), std::forward<Token>(token), &words);
+  }
   template <class Token>
   auto async_commit(offset_map offsets, Token&& token) {
     return detail::initiate<commit_result>(get_executor(), commit_offsets_operation(engine_, std::move(offsets)),
                                            std::forward<Token>(token));
   }
+  template <class Token>
+  auto async_commit(offset_map offsets, diagnostics& words, Token&& token) {
+    return detail::initiate<commit_result>(get_executor(), commit_offsets_operation(engine_, std::move(offsets)),
+                                           std::forward<Token>(token), &words);
+  }
 
-  /// What the group has committed; partitions without a commit have offset -1. Completes with void(std::error_code, offset_map):
-  /// errc::group_required, or the coordinator's error.
+  /// What the group has committed; partitions without a commit have offset -1. Completes with void(std::error_code, offset_map), within
+  /// default.api.timeout.ms: errc::group_required; the coordinator's error, or that it could not be reached or did not answer
+  /// (errc::request_timeout, connection_closed and the like); errc::closed, or what ended the consumer; operation_aborted if cancelled, or
+  /// the consumer was destroyed.
   KAWAIT_DECL asio::awaitable<offset_map> async_committed(std::vector<topic_partition> partitions);
   template <class Token>
   auto async_committed(std::vector<topic_partition> partitions, Token&& token) {
     return detail::initiate<offset_map>(get_executor(), committed_operation(engine_, std::move(partitions)), std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_committed(std::vector<topic_partition> partitions, diagnostics& words, Token&& token) {
+    return detail::initiate<offset_map>(get_executor(), committed_operation(engine_, std::move(partitions)), std::forward<Token>(token),
+                                        &words);
   }
 
   /// The partitions that are ours and not being given up.

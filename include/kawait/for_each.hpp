@@ -9,14 +9,17 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
-#include <asio/cancellation_signal.hpp>
 
 #include <kawait/consumer.hpp>
+#include <kawait/detail/cancellation.hpp>
 #include <kawait/runtime/revocation.hpp>
 
 namespace kawait {
 
-/// An option of for_each_partition: handlers run on another executor than the consumer's.
+/// An option of for_each_partition: handlers run on another executor than the consumer's, each on a strand of its own, so that it may be
+/// that of a thread pool: one handler never runs on two threads at once, several do. A handler's coroutine has that strand as its
+/// this_coro::executor; timers and the like that it makes belong there. What it calls of its partition or the consumer without `async_`
+/// belongs to the consumer's executor all the same. The executor's context must outlive the handlers: end for_each_partition first.
 struct on {
   explicit on(asio::any_io_executor e) : executor(std::move(e)) {}
   asio::any_io_executor executor;
@@ -30,7 +33,8 @@ class handler_host : public runtime::assignment_listener, public std::enable_sha
   KAWAIT_DECL handler_host(std::shared_ptr<runtime::engine> e, asio::any_io_executor handlers);
   virtual ~handler_host() = default;
 
-  /// Until the consumer is over and the last handler has ended. Throws what ended it.
+  /// Until the consumer is over and the last handler has ended. Throws what ended it. The work is a coroutine of its own, so that
+  /// what it does to its cancellation state is not done to the caller's.
   KAWAIT_DECL static asio::awaitable<void> run(std::shared_ptr<handler_host> self);
 
  protected:
@@ -39,21 +43,48 @@ class handler_host : public runtime::assignment_listener, public std::enable_sha
  private:
   // A handler that was cancelled may end with operation_aborted: that is no error.
   struct handler {
-    asio::cancellation_signal cancel;
+    std::weak_ptr<cancellation_relay> cancel;
     bool cancelled = false;
+  };
+  // Until the destructor the engine tells this host; a context that is destroyed destroys its coroutines in no order to rely on.
+  class listening {
+   public:
+    explicit listening(std::shared_ptr<handler_host> host) : host_(std::move(host)) { host_->engine_->set_listener(host_.get()); }
+    listening(const listening&) = delete;
+    listening& operator=(const listening&) = delete;
+    ~listening() { host_->engine_->set_listener(nullptr); }
+
+   private:
+    std::shared_ptr<handler_host> host_;
+  };
+  // Operations as objects, since a lambda with captures in a coroutine's arguments is destroyed twice by g++ 12.
+  struct host_operation {
+    explicit host_operation(std::shared_ptr<handler_host> h) : host(std::move(h)) {}
+    std::shared_ptr<handler_host> host;
+    asio::awaitable<failure> operator()() const { return host_handlers(host); }
+  };
+  struct handler_operation {
+    handler_operation(std::shared_ptr<handler_host> h, std::shared_ptr<cancellation_relay> c, partition p)
+        : host(std::move(h)), cancel(std::move(c)), what(std::move(p)) {}
+    std::shared_ptr<handler_host> host;
+    std::shared_ptr<cancellation_relay> cancel;
+    partition what;
+    asio::awaitable<void> operator()() const { return run_handler(host, cancel, what); }
   };
 
   KAWAIT_DECL void on_assigned(const runtime::stream_ptr& stream) override;
   KAWAIT_DECL void on_gone(runtime::partition_stream& stream) override;
   KAWAIT_DECL void on_handler_ended(const runtime::stream_ptr& stream, std::exception_ptr thrown);
   KAWAIT_DECL void fail(std::exception_ptr why);
-  KAWAIT_DECL static asio::awaitable<void> run_handler(std::shared_ptr<handler_host> self, partition p);
+  KAWAIT_DECL static asio::awaitable<failure> host_handlers(std::shared_ptr<handler_host> self);
+  KAWAIT_DECL static asio::awaitable<void> run_handler(std::shared_ptr<handler_host> self, std::shared_ptr<cancellation_relay> cancel,
+                                                       partition p);
   KAWAIT_DECL static asio::awaitable<void> run_engine(std::shared_ptr<handler_host> self);
 
   std::shared_ptr<runtime::engine> engine_;
   asio::any_io_executor handler_executor_;
   net::condition changed_;
-  std::map<runtime::stream_ptr, std::shared_ptr<handler>> running_;
+  std::map<runtime::stream_ptr, handler> running_;
   std::exception_ptr thrown_;
   failure outcome_;
   bool engine_ended_ = false;
@@ -88,11 +119,14 @@ concept partition_handler = std::copy_constructible<Handler> && requires(Handler
 /// - A handler that throws ends everything in order: all streams end, running handlers drain, done work is committed, the member
 ///   leaves; then the exception is rethrown. A handler that returns while its partition is still assigned is treated alike, with
 ///   kawait::error(errc::handler_returned_early).
-/// - Cancelling does the same and ends with operation_aborted; cancelling a second time is abrupt.
+/// - Cancelling (with any type that the awaiting coroutine lets through; by default that is terminal only) does the same and ends with
+///   operation_aborted; cancelling a second time is abrupt. As after any cancelled operation, the awaiting coroutine's own
+///   cancellation state stays as the cancellation left it.
+/// - Such an end in order has 30 s for all of it: to drain, commit and leave.
 /// - After consumer.async_close() it returns.
 ///
 /// The handler is moved in and kept until its last coroutine has ended. Throws kawait::error: what async_run completes with, and
-/// errc::mixed_modes, already_running. The consumer must outlive it. Runs on the consumer's executor, from where it is to be awaited.
+/// errc::mixed_modes, already_running. The consumer must outlive it. May be awaited on any executor; it runs on the consumer's.
 template <partition_handler Handler>
 asio::awaitable<void> for_each_partition(consumer& c, Handler handler) {
   return detail::handler_host::run(

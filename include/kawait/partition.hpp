@@ -36,7 +36,8 @@ using commit_result = std::vector<commit_status>;
 /// carries over to the next one. Offsets are looked up and fetching begins with the first read, so that a seek before it needs no
 /// committed offset.
 ///
-/// Thread safety: async_ functions may be started anywhere; they run on the consumer's executor and complete on the handler's. The
+/// Thread safety: async_ functions may be started and cancelled anywhere; they run on the consumer's executor and complete on the
+/// handler's. With a token, a `diagnostics` before it receives an error's words; it must live until then. The
 /// others belong to the consumer's executor, but for topic(), index(), end_reason() and is_stale().
 class partition {
  public:
@@ -60,9 +61,13 @@ class partition {
   auto async_next(Token&& token) const {
     return detail::initiate<std::optional<batch>>(executor_, next_operation(engine_, stream_), std::forward<Token>(token));
   }
+  template <class Token>
+  auto async_next(diagnostics& words, Token&& token) const {
+    return detail::initiate<std::optional<batch>>(executor_, next_operation(engine_, stream_), std::forward<Token>(token), &words);
+  }
 
   /// Until try_next() would give a batch, an error, or the end. Takes nothing, so it may lose a race against a timer.
-  /// Completes with void(std::error_code): operation_aborted when cancelled.
+  /// Completes with void(std::error_code): operation_aborted when cancelled, or the consumer was destroyed.
   KAWAIT_DECL asio::awaitable<void> async_wait() const;
   template <class Token>
   auto async_wait(Token&& token) const {
@@ -71,7 +76,7 @@ class partition {
   /// The next batch if one can be had at once. Throws kawait::error as async_next() does.
   KAWAIT_DECL std::optional<batch> try_next() const;
 
-  /// Until the stream ends. Completes with void(std::error_code): operation_aborted when cancelled.
+  /// Until the stream ends. Completes with void(std::error_code): operation_aborted when cancelled, or the consumer was destroyed.
   KAWAIT_DECL asio::awaitable<void> async_wait_end() const;
   template <class Token>
   auto async_wait_end(Token&& token) const {
@@ -84,7 +89,8 @@ class partition {
   /// The next batch begins at `offset`. What is queued is dropped; what was done before no longer counts for commits, nor does late
   /// work on earlier batches. Throws kawait::error(errc::not_assigned) once the stream has ended, invalid_config if negative.
   KAWAIT_DECL void seek(std::int64_t offset) const;
-  /// Hands out nothing more until resume(); nothing that is buffered is lost. Ends with the assignment.
+  /// Hands out nothing more until resume(); nothing that is buffered is lost. Ends with the assignment. Like resume(), throws
+  /// kawait::error(errc::not_assigned) once the stream has ended.
   KAWAIT_DECL void pause() const;
   KAWAIT_DECL void resume() const;
   bool is_paused() const {
@@ -96,13 +102,18 @@ class partition {
   /// Records between position() and the end of the log (or, under read_committed, of what is decided), as of the last fetch.
   KAWAIT_DECL std::optional<std::int64_t> lag() const;
 
-  /// Commits what is done of this partition. Completes with void(std::error_code, commit_result): errc::commit_failed if it was refused
-  /// (the result says why), errc::not_assigned once the partition is stale (while it is being revoked it may still be committed),
-  /// group_required.
+  /// Commits what is done of this partition. Completes with void(std::error_code, commit_result): errc::commit_failed if it was refused,
+  /// or not answered within default.api.timeout.ms, or the consumer ended before (the result says why); errc::not_assigned once the
+  /// partition is stale (while it is being revoked it may still be committed); operation_aborted if cancelled, or the consumer was
+  /// destroyed (what was sent may be committed nevertheless); group_required.
   KAWAIT_DECL asio::awaitable<commit_result> async_commit() const;
   template <class Token>
   auto async_commit(Token&& token) const {
     return detail::initiate<commit_result>(executor_, commit_operation(engine_, stream_), std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_commit(diagnostics& words, Token&& token) const {
+    return detail::initiate<commit_result>(executor_, commit_operation(engine_, stream_), std::forward<Token>(token), &words);
   }
 
   friend bool operator==(const partition& a, const partition& b) noexcept { return a.info_ == b.info_; }

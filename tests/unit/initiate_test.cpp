@@ -64,6 +64,51 @@ TEST_CASE("a coroutine becomes an operation with any token", "[net]") {
       CHECK(code == aborted);
     }
   }
+  SECTION("cancelled before it has started, by whatever type") {
+    for (const auto type :
+         {asio::cancellation_type::terminal, asio::cancellation_type::partial, asio::cancellation_type::total}) {
+      asio::cancellation_signal stop;
+      std::error_code code;
+      bool called = false;
+      kawait::detail::initiate<int>(
+          w.executor(),
+          [&called] {
+            called = true;
+            return answer_after(1h, 1);
+          },
+          asio::bind_cancellation_slot(stop.slot(), [&](std::error_code ec, int) { code = ec; }));
+      stop.emit(type);
+      w.poll();
+      CHECK(code == aborted);
+      CHECK(!called);
+    }
+  }
+  SECTION("cancelled in its first step") {
+    asio::cancellation_signal stop;
+    std::error_code code;
+    kawait::detail::initiate<int>(
+        w.executor(),
+        [&stop] {
+          stop.emit(asio::cancellation_type::partial);
+          return answer_after(1h, 1);
+        },
+        asio::bind_cancellation_slot(stop.slot(), [&](std::error_code ec, int) { code = ec; }));
+    w.poll();
+    CHECK(code == aborted);
+  }
+  SECTION("cancelled when it has ended, or with its context gone") {
+    asio::cancellation_signal late, orphan;
+    int ends = 0;
+    operation(1s, 1, asio::bind_cancellation_slot(late.slot(), [&](std::error_code, int) { ++ends; }));
+    w.advance(1s);
+    late.emit(asio::cancellation_type::total);
+    operation(1h, 1, asio::bind_cancellation_slot(orphan.slot(), [&](std::error_code, int) { ++ends; }));
+    w.advance(1s);
+    w.destroy_context();
+    late.emit(asio::cancellation_type::total);
+    orphan.emit(asio::cancellation_type::total);
+    CHECK(ends == 1);
+  }
   SECTION("its handler runs on the handler's executor") {
     asio::io_context other(1);
     bool done = false;

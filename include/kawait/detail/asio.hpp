@@ -3,6 +3,7 @@
 // The one place that knows how Asio's versions differ: 1.22.1 (Debian 12) up to the newest.
 
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 #include <system_error>
@@ -38,6 +39,7 @@
 
 #include <kawait/core/error.hpp>
 #include <kawait/core/result.hpp>
+#include <kawait/detail/cancellation.hpp>
 #include <kawait/detail/config.hpp>
 
 namespace kawait::detail {
@@ -95,20 +97,41 @@ struct operation_signature<void> {
   using type = void(std::error_code);
 };
 
+/// What an exception that left a coroutine comes to as an error code; one that has none is thrown on.
+inline std::error_code code_of(const std::exception_ptr& e) {
+  try {
+    std::rethrow_exception(e);
+  } catch (const std::system_error& x) {
+    return x.code();
+  } catch (const std::bad_alloc&) {
+    return std::make_error_code(std::errc::not_enough_memory);
+  }
+}
+
+/// Stands in front of the user's handler, and hides its cancellation slot from the coroutine.
 template <class T, class Handler>
 class operation_handler : public forwarding_handler<Handler> {
  public:
-  using forwarding_handler<Handler>::forwarding_handler;
+  using cancellation_slot_type = asio::cancellation_slot;
+
+  /// `slot`, the relay's, is asked for only when the coroutine is spawned.
+  operation_handler(Handler handler, const asio::any_io_executor& executor, asio::cancellation_slot slot)
+      : forwarding_handler<Handler>(std::move(handler), executor), slot_(slot) {}
+
+  cancellation_slot_type get_cancellation_slot() const noexcept { return slot_; }
 
   void operator()(std::exception_ptr e, outcome<T> out) {
-    // Only what no error code can say gets here; it leaves the context's run(), as from any handler that throws.
-    if (e) std::rethrow_exception(e);
+    // Only what no error code can say leaves the context's run(), as from any handler that throws.
+    if (e) out.code = code_of(e);
     if constexpr (std::is_void_v<T>) {
       std::move(this->handler_)(out.code);
     } else {
       std::move(this->handler_)(out.code, std::move(out.value));
     }
   }
+
+ private:
+  asio::cancellation_slot slot_;
 };
 
 inline void take(outcome<void>& out, std::error_code code, diagnostics*) { out.code = code; }
@@ -135,11 +158,15 @@ void take(outcome<T>& out, std::pair<failure, T>&& r, diagnostics* words) {
 }
 
 template <class T, class F>
-asio::awaitable<outcome<T>> run_operation(F f, diagnostics* words) {
+asio::awaitable<outcome<T>> run_operation(F f, std::shared_ptr<cancellation_relay> relay, diagnostics* words) {
   outcome<T> out;
   if (words) words->clear();
   try {
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+    if (relay && !relay->start()) {
+      out.code = asio::error::operation_aborted;
+      co_return out;
+    }
     auto operation = f();
     if constexpr (std::is_same_v<decltype(operation), asio::awaitable<void>>) {
       co_await std::move(operation);
@@ -158,20 +185,42 @@ asio::awaitable<outcome<T>> run_operation(F f, diagnostics* words) {
   co_return out;
 }
 
+/// What co_spawn runs. It keeps the function, so the relay lives until the last frame of the coroutine has gone.
+template <class T, class F>
+class spawned_operation {
+ public:
+  spawned_operation(F f, std::shared_ptr<cancellation_relay> relay, diagnostics* words)
+      : f_(std::move(f)), relay_(std::move(relay)), words_(words) {}
+
+  asio::awaitable<outcome<T>> operator()() { return run_operation<T, F>(std::move(f_), relay_, words_); }
+
+ private:
+  F f_;
+  std::shared_ptr<cancellation_relay> relay_;
+  diagnostics* words_;
+};
+
 template <class T>
 struct operation_initiation {
   template <class Handler, class F>
   void operator()(Handler&& handler, asio::any_io_executor executor, F f, diagnostics* words) const {
-    operation_handler<T, std::decay_t<Handler>> completion(std::forward<Handler>(handler), executor);
-    asio::co_spawn(executor, run_operation<T, F>(std::move(f), words), std::move(completion));
+    std::shared_ptr<cancellation_relay> relay;
+    asio::cancellation_slot inner;
+    if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
+      relay = std::make_shared<cancellation_relay>(executor);
+      inner = relay->slot();
+      slot.template emplace<relay_cancellation>(std::weak_ptr<cancellation_relay>(relay));
+    }
+    operation_handler<T, std::decay_t<Handler>> completion(std::forward<Handler>(handler), executor, inner);
+    asio::co_spawn(executor, spawned_operation<T, F>(std::move(f), std::move(relay), words), std::move(completion));
   }
 };
 
 /// Runs the coroutine `f()` on `executor` as an asynchronous operation with any completion token, of signature
 /// void(std::error_code) or void(std::error_code, T). `f` returns an awaitable of result<T>, or for void of void, std::error_code
 /// or failure; it is kept until its coroutine has ended. The handler runs on its associated executor; its cancellation slot
-/// cancels the coroutine (terminal, partial and total alike). A std::system_error that escapes becomes its code; `words`, if
-/// given, receives a failure's words.
+/// cancels the coroutine (terminal, partial and total alike) from any thread; cancelled before its first step, `f` is not called. A
+/// std::system_error that escapes becomes its code; `words`, if given, receives a failure's words.
 template <class T, class F, class Token>
 auto initiate(asio::any_io_executor executor, F f, Token&& token, diagnostics* words = nullptr) {
   using signature = typename operation_signature<T>::type;

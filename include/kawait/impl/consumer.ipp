@@ -104,7 +104,11 @@ KAWAIT_DECL asio::awaitable<std::pair<failure, commit_result>> consumer::commit_
 
 KAWAIT_DECL asio::awaitable<result<offset_map>> consumer::committed(engine_ptr e, std::vector<topic_partition> partitions) {
   auto offsets = co_await e->committed(std::move(partitions));
-  if (!offsets) co_return result<offset_map>(std::move(offsets).error());
+  if (!offsets) {
+    failure bad = std::move(offsets).error();
+    if (e->is_over()) bad = e->why_over();
+    co_return result<offset_map>(std::move(bad));
+  }
   offset_map map;
   for (const auto& [name, offset] : *offsets) map[name] = offset.offset;
   result<offset_map> all(std::move(map));

@@ -6,6 +6,7 @@
 #include <asio/bind_executor.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/post.hpp>
+#include <asio/strand.hpp>
 
 namespace kawait::detail {
 
@@ -15,7 +16,9 @@ inline constexpr std::chrono::milliseconds orderly_end{30'000};
 KAWAIT_DECL handler_host::handler_host(std::shared_ptr<runtime::engine> e, asio::any_io_executor handlers)
     : engine_(std::move(e)), handler_executor_(std::move(handlers)), changed_(engine_->executor()) {}
 
-KAWAIT_DECL asio::awaitable<void> handler_host::run_handler(std::shared_ptr<handler_host> self, partition p) {
+KAWAIT_DECL asio::awaitable<void> handler_host::run_handler(std::shared_ptr<handler_host> self,
+                                                            std::shared_ptr<cancellation_relay> cancel, partition p) {
+  if (!cancel->start()) co_return;  // gone before it began
   co_await self->invoke(std::move(p));
 }
 
@@ -26,11 +29,18 @@ KAWAIT_DECL asio::awaitable<void> handler_host::run_engine(std::shared_ptr<handl
 }
 
 KAWAIT_DECL asio::awaitable<void> handler_host::run(std::shared_ptr<handler_host> self) {
-  const failure wrong = self->engine_->enter(runtime::reading_mode::handlers);
-  value_or_throw(wrong);
-  co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+  diagnostics words;
+  const host_operation operation(self);
+  auto [code] = co_await initiate<void>(self->engine_->executor(), operation, use_tuple, &words);
+  if (self->thrown_) std::rethrow_exception(self->thrown_);
+  if (code) throw error(code, words.text());
+}
+
+KAWAIT_DECL asio::awaitable<failure> handler_host::host_handlers(std::shared_ptr<handler_host> self) {
+  failure wrong = self->engine_->enter(runtime::reading_mode::handlers);
+  if (wrong) co_return wrong;
   co_await asio::this_coro::throw_if_cancelled(false);
-  self->engine_->set_listener(self.get());
+  const listening heard(self);
   spawn(self->engine_->executor(), run_engine(self));
   int cancellations = 0;
   while (!self->engine_ended_ || !self->running_.empty()) {
@@ -44,35 +54,37 @@ KAWAIT_DECL asio::awaitable<void> handler_host::run(std::shared_ptr<handler_host
       self->engine_->stop(failure(std::error_code(asio::error::operation_aborted)));
     }
   }
-  self->engine_->set_listener(nullptr);
-  co_await asio::this_coro::reset_cancellation_state();
-  co_await asio::this_coro::throw_if_cancelled(true);
-  if (self->thrown_) std::rethrow_exception(self->thrown_);
-  value_or_throw(self->outcome_);
-  if (cancellations > 0) throw error(asio::error::operation_aborted, "for_each_partition");
+  if (self->outcome_ || cancellations == 0) co_return self->outcome_;
+  co_return failure(std::error_code(asio::error::operation_aborted), "for_each_partition");
 }
 
+// A handler that runs elsewhere has a strand: its coroutine and its cancellation may not run at once on two threads of a pool.
 KAWAIT_DECL void handler_host::on_assigned(const runtime::stream_ptr& stream) {
   if (!stream->work().enter()) return;  // the handler of another one, started a moment ago, has closed the consumer
-  const auto h = std::make_shared<handler>();
-  running_.emplace(stream, h);
+  const bool is_elsewhere = handler_executor_ != engine_->executor();
+  const auto cancel = std::make_shared<cancellation_relay>(
+      is_elsewhere ? asio::any_io_executor(asio::make_strand(handler_executor_)) : handler_executor_);
+  running_[stream].cancel = cancel;
   const auto self = shared_from_this();
-  auto ended = [self, stream, h](std::exception_ptr thrown) { self->on_handler_ended(stream, std::move(thrown)); };
-  auto here = asio::bind_executor(engine_->executor(), asio::bind_cancellation_slot(h->cancel.slot(), std::move(ended)));
-  asio::co_spawn(handler_executor_, run_handler(self, partition(engine_, stream)), std::move(here));
+  auto ended = [self, stream](std::exception_ptr thrown) { self->on_handler_ended(stream, std::move(thrown)); };
+  auto here = asio::bind_executor(engine_->executor(), asio::bind_cancellation_slot(cancel->slot(), std::move(ended)));
+  asio::co_spawn(cancel->executor(), handler_operation(self, cancel, partition(engine_, stream)), std::move(here));
 }
 
-// Once for a handler, and where it runs: a signal is no thread's business but its coroutine's.
+// Once for a handler, and not from within: what its coroutine waits for may be anything, and hears of it as the coroutine's executor
+// comes to it. It may have ended by then.
 KAWAIT_DECL void handler_host::on_gone(runtime::partition_stream& stream) {
   const auto it = running_.find(stream.shared_from_this());
-  if (it == running_.end() || it->second->cancelled || stream.waiting > 0) return;
-  const auto h = it->second;
-  h->cancelled = true;
-  asio::post(handler_executor_, [h] { h->cancel.emit(asio::cancellation_type::all); });
+  if (it == running_.end() || it->second.cancelled || stream.waiting > 0) return;
+  it->second.cancelled = true;
+  const auto cancel = it->second.cancel.lock();
+  if (!cancel) return;
+  cancel->request();
+  asio::post(cancel->executor(), [cancel] { cancel->emit(asio::cancellation_type::all); });
 }
 
 KAWAIT_DECL void handler_host::on_handler_ended(const runtime::stream_ptr& stream, std::exception_ptr thrown) {
-  const bool was_cancelled = running_.at(stream)->cancelled;
+  const bool was_cancelled = running_.at(stream).cancelled;
   running_.erase(stream);
   if (thrown) {
     try {

@@ -17,7 +17,10 @@ KAWAIT_DECL std::pair<failure, commit_result> to_commit_result(std::vector<machi
     status.code = outcome.result.code;
     status.words = std::move(outcome.result.words);
     if (!status.code) continue;
-    r.first.code = errc::commit_failed;
+    // Cut short as a whole, by cancelling the call or by destroying the consumer: what was sent may be committed or not.
+    if (r.first.code != asio::error::operation_aborted) {
+      r.first.code = status.code == asio::error::operation_aborted ? status.code : make_error_code(errc::commit_failed);
+    }
     r.first.words += (r.first.words.empty() ? "" : "; ") + status.partition.to_string() + ": " + status.code.message();
   }
   return r;
@@ -42,7 +45,9 @@ KAWAIT_DECL asio::awaitable<result<std::optional<batch>>> partition::next(std::s
 
 KAWAIT_DECL asio::awaitable<failure> partition::wait(std::shared_ptr<runtime::engine> e, runtime::stream_ptr s) {
   if (!s || !e) co_return failure();
-  co_return co_await e->wait(std::move(s));
+  failure bad = co_await e->wait(s);
+  if (!bad) bad = s->why_aborted();
+  co_return bad;
 }
 
 KAWAIT_DECL asio::awaitable<failure> partition::wait_end(std::shared_ptr<runtime::engine> e, runtime::stream_ptr s) {
@@ -51,7 +56,9 @@ KAWAIT_DECL asio::awaitable<failure> partition::wait_end(std::shared_ptr<runtime
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) co_return failure(std::error_code(asio::error::operation_aborted));
   }
-  co_return failure();
+  failure bad;
+  if (s && e) bad = s->why_aborted();
+  co_return bad;
 }
 
 KAWAIT_DECL asio::awaitable<std::pair<failure, commit_result>> partition::commit(std::shared_ptr<runtime::engine> e,

@@ -35,7 +35,8 @@ class commit_driver {
                                                                                  net::time_point deadline);
   /// A heartbeat was answered: a stale stamp may have been waiting for it.
   void wake() { changed_.notify_all(); }
-  KAWAIT_DECL void stop();
+  /// `why` is what calls under way complete with; errc::closed if there is nothing to say.
+  KAWAIT_DECL void stop(failure why);
 
  private:
   struct call {
@@ -63,6 +64,7 @@ class commit_driver {
   net::condition changed_;
   bool running_ = false;
   bool stopped_ = false;
+  failure why_stopped_{errc::closed};
 };
 
 }  // namespace kawait::runtime

@@ -70,6 +70,11 @@ class engine final : public std::enable_shared_from_this<engine>,
   /// At once: nothing is committed, nobody is told.
   KAWAIT_DECL void stop(failure why);
   bool is_over() const noexcept { return std::holds_alternative<over>(state_); }
+  /// What a call that the end has cut short fails with. Only when it is over.
+  failure why_over() const {
+    const failure& why = std::get<over>(state_).why;
+    return why ? why : failure(errc::closed);
+  }
 
   // ---- Reading.
   KAWAIT_DECL failure enter(reading_mode mode);

@@ -129,6 +129,8 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   void make_stale() noexcept { info_->stale.store(true, std::memory_order_release); }
   bool is_ended() const noexcept { return why_ended() != end_reason::none; }
   end_reason why_ended() const noexcept { return info_->ended.load(std::memory_order_relaxed); }
+  /// What a reader is told that waits for it when the consumer is destroyed or its run is cancelled; other ends are no errors.
+  failure why_aborted() const { return why_ended() == end_reason::closed ? end_error_ : failure(); }
   gate& work() noexcept { return gate_; }
   net::condition& ended() noexcept { return ended_condition_; }
 

@@ -28,8 +28,9 @@ KAWAIT_DECL commit_driver::commit_driver(asio::any_io_executor executor, task_gr
       finished_(executor),
       changed_(executor) {}
 
-KAWAIT_DECL void commit_driver::stop() {
+KAWAIT_DECL void commit_driver::stop(failure why) {
   stopped_ = true;
+  if (why) why_stopped_ = std::move(why);
   changed_.notify_all();
   finished_.notify_all();
 }
@@ -50,7 +51,7 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
   }
   if (!mine->is_finished) {
     std::erase(waiting_, mine);
-    const failure why = stopped_    ? failure(errc::closed)
+    const failure why = stopped_    ? why_stopped_
                         : cancelled ? failure(asio::error::operation_aborted)
                                     : failure(errc::request_timeout, "the commit before it is still unanswered");
     for (const auto& item : mine->items) mine->outcomes.emplace_back(item, why);
@@ -111,7 +112,7 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
     }
   }
   std::vector<machine::commit_outcome> closed;
-  for (const auto& item : items) closed.emplace_back(item, failure(errc::closed));
+  for (const auto& item : items) closed.emplace_back(item, why_stopped_);
   co_return closed;
 }
 

@@ -240,7 +240,7 @@ KAWAIT_DECL void engine::finish(failure why) {
   end_all(failed ? end_reason::failed : end_reason::closed, why);
   metadata_.stop();
   coordinator_.stop();
-  commits_.stop();
+  commits_.stop(why);
   positions_.stop();
   fetches_.stop();
   if (group_) group_->stop();
