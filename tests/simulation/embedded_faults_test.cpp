@@ -111,16 +111,17 @@ TEST_CASE("faults by name: a group gets over each of them") {
     CAPTURE(std::string(name));
     testing::world w(3);
     testing::broker b(w.executor(), nodes(2));
-    b.create_topic("orders", 2);
+    b.create_topic("orders", 4);
     group g(w, b, 2);
     w.advance(10s);  // that no broker can be reached at all is another story
     testing::faults faults(b, 3);
     faults.add(name).numbers(1, 2);
     faults.add(name).chance(0.3);
     for (int i = 0; i < 20; ++i) {
-      for (std::int32_t p = 0; p < 2; ++p) b.append("orders", p, numbers(5));
+      for (const auto& p : b.partitions()) b.append(p.topic, p.partition, numbers(5));
       w.advance(7s);
-      if (i == 10) g.members.push_back(std::make_unique<stubborn>(w, b));
+      if (i == 3) g.members.push_back(std::make_unique<stubborn>(w, b));
+      if (i == 5) b.grow_topic("orders", 6);
     }
     g.members[0]->close();
     w.advance(1s);
