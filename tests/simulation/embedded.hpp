@@ -18,6 +18,7 @@ using kawait::testing::producer_record;
 using simulated::range;
 using simulated::reader;
 namespace testing = kawait::testing;
+namespace net = kawait::net;
 
 inline kawait::config member_of(const testing::broker& b) {
   kawait::config c(b.bootstrap());

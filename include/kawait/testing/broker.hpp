@@ -89,6 +89,12 @@ class broker {
 
   /// What to give to a client: "host:port" of every node, separated by commas.
   KAWAIT_DECL std::string bootstrap() const;
+  /// The ids of all nodes, up or not.
+  KAWAIT_DECL std::vector<std::int32_t> nodes() const;
+  /// All partitions of all topics.
+  KAWAIT_DECL std::vector<topic_partition> partitions() const;
+  /// The time of the executor's environment.
+  KAWAIT_DECL net::time_point now() const;
   /// Where a node listens.
   KAWAIT_DECL net::host_port address(std::int32_t node) const;
 

@@ -57,6 +57,7 @@ struct incoming {
   std::span<const std::byte> body;
   std::deque<std::string> words;
   kafka_error refused = kafka_error::none;  ///< By a fault: the answer to give.
+  bool corrupt_records = false;             ///< By a fault.
 
   std::string_view keep(std::string text) { return words.emplace_back(std::move(text)); }
 };

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string_view>
 
 #include <kawait/core/kafka_error.hpp>
@@ -22,6 +23,7 @@ struct request_view {
   std::size_t number_on_connection = 0;  ///< And of this connection.
   std::string_view client_id;
   net::time_point at{};
+  std::span<const std::byte> body;       ///< The message, behind its header.
 };
 
 /// What goes wrong with a request.
@@ -35,6 +37,9 @@ struct fault {
     close_after,     ///< It is served; the connection is closed instead of an answer.
     cut_answer,      ///< It is served; after `bytes` of the answer the connection is closed.
     corrupt_answer,  ///< It is served; the byte `bytes` of the answer (modulo its size, the length not counted) is inverted.
+    corrupt_records, ///< It is served; a byte of the first record batch of a fetch is inverted that its CRC covers.
+    stall_answer,    ///< It is served; after `bytes` of the answer nothing more comes, of this or later answers. It stays open.
+    wrong_length,    ///< It is served; the answer's length is `bytes`, which may be negative or huge, and the connection stays.
     silence          ///< Nothing is done for this request or any later one of the connection, which stays open.
   };
   kind what = kind::none;
@@ -59,6 +64,16 @@ struct fault {
   static fault corrupt(std::size_t at) {
     fault f(kind::corrupt_answer);
     f.bytes = at;
+    return f;
+  }
+  static fault stall_after(std::size_t n) {
+    fault f(kind::stall_answer);
+    f.bytes = n;
+    return f;
+  }
+  static fault length(std::int32_t n) {
+    fault f(kind::wrong_length);
+    f.bytes = static_cast<std::uint32_t>(n);
     return f;
   }
   static fault delayed(std::chrono::milliseconds d) {

@@ -114,6 +114,22 @@ KAWAIT_DECL std::string broker::bootstrap() const {
   return all;
 }
 
+KAWAIT_DECL std::vector<std::int32_t> broker::nodes() const {
+  std::vector<std::int32_t> all;
+  for (const auto& [id, n] : core_->cluster.nodes()) all.push_back(id);
+  return all;
+}
+
+KAWAIT_DECL std::vector<topic_partition> broker::partitions() const {
+  std::vector<topic_partition> all;
+  for (const auto& [name, t] : core_->cluster.topics()) {
+    for (std::size_t i = 0; i < t->partitions.size(); ++i) all.emplace_back(name, static_cast<std::int32_t>(i));
+  }
+  return all;
+}
+
+KAWAIT_DECL net::time_point broker::now() const { return core_->env.now(); }
+
 KAWAIT_DECL net::host_port broker::address(std::int32_t node) const {
   const cluster_node& n = core_->cluster.nodes().at(node);
   return net::host_port(n.host, n.port);

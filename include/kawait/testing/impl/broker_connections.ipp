@@ -162,6 +162,7 @@ KAWAIT_DECL fault core::decide(connection& c, const incoming& in) {
   v.number_on_connection = ++c.counts[api];
   v.client_id = in.client_id;
   v.at = env.now();
+  v.body = in.body;
   seen_request& s = seen.emplace_back();
   s.at = v.at;
   s.node = v.node;
@@ -189,6 +190,7 @@ KAWAIT_DECL asio::awaitable<void> core::serve_one(connection& c, incoming& in) {
   c.silent = f.what == fault::kind::silence;
   if (c.silent) co_return;
   if (f.what == fault::kind::answer_error) in.refused = f.error;
+  in.corrupt_records = f.what == fault::kind::corrupt_records;
   reply out;
   co_await answer(c, in, out);
   if (f.answer_delay.count() > 0) co_await net::async_sleep_for(f.answer_delay);
@@ -208,6 +210,13 @@ KAWAIT_DECL asio::awaitable<void> core::send(connection& c, reply& r, const faul
   if (f.what == fault::kind::cut_answer) {
     r.bytes.resize(std::min(r.bytes.size(), f.bytes));
     r.close = true;
+  }
+  if (f.what == fault::kind::stall_answer) {
+    r.bytes.resize(std::min(r.bytes.size(), f.bytes));
+    c.silent = true;
+  }
+  if (f.what == fault::kind::wrong_length && r.bytes.size() > 4) {
+    wire::store_big_endian(r.bytes.data(), static_cast<std::uint32_t>(f.bytes));
   }
   if (f.what == fault::kind::corrupt_answer && r.bytes.size() > 4) r.bytes[4 + f.bytes % (r.bytes.size() - 4)] ^= std::byte{0xff};
   if (!r.bytes.empty()) {

@@ -143,6 +143,10 @@ KAWAIT_DECL void core::finish_fetch(fetch_sessions::context& ctx, incoming& in, 
   fetch_sessions& sessions = cluster.node(in.node)->sessions;
   const bool by_id = in.version >= fetch_by_id;
   sessions.grant(ctx, env.now(), by_id, [this] { return random(); });
+  for (std::vector<std::byte>& records : g.records) {
+    if (!std::exchange(in.corrupt_records, in.corrupt_records && records.empty()) || records.empty()) continue;
+    records[std::min(records.size() - 1, wire::batch_header::size - 1)] ^= std::byte{0xff};
+  }
   r.session_id = ctx.session_id;
   uuid last;
   for (auto& [key, part] : g.parts) {
