@@ -6,10 +6,8 @@
 namespace embedded {
 namespace {
 
-const fault heartbeats_refused(kafka_error e) { return answer_with(e); }
-
 /// Errors that cost a member nothing.
-const kafka_error passing[] = {kafka_error::not_coordinator,          kafka_error::coordinator_not_available,
+const kafka_error passing[] = {kafka_error::not_coordinator, kafka_error::coordinator_not_available,
                                kafka_error::coordinator_load_in_progress, kafka_error::request_timed_out,
                                kafka_error::network_exception};
 
@@ -19,7 +17,7 @@ TEST_CASE("a join that is refused for now is repeated", "[group]") {
     CAPTURE(static_cast<int>(e));
     story s;
     s.write_all(2);
-    s.next(api_key::consumer_group_heartbeat, times(5, heartbeats_refused(e)));
+    s.next(api_key::consumer_group_heartbeat, times(5, answer_with(e)));
     actor& a = s.join("a");
     REQUIRE(s.until_done(2, 30s));
     CHECK(s.has_happened(api_key::consumer_group_heartbeat));
@@ -38,7 +36,7 @@ TEST_CASE("a heartbeat that is refused for now costs nothing, and fetching goes 
       REQUIRE(s.until_done(2));
       bool refuse = true;
       s.otherwise = [&](const testing::request_view& r) {
-        return refuse && r.api == api_key::consumer_group_heartbeat ? heartbeats_refused(e) : fault();
+        return refuse && r.api == api_key::consumer_group_heartbeat ? answer_with(e) : fault();
       };
       for (int i = 0; i < 20; ++i) {  // well within the session
         const std::size_t before = s.log.records();
@@ -70,7 +68,7 @@ TEST_CASE("a coordinator that says it is none, and is named again and again, is 
     s.otherwise = [&](const testing::request_view& r) {
       if (r.api != api_key::consumer_group_heartbeat) return fault();
       beats.push_back(r.at);
-      return heartbeats_refused(e);
+      return answer_with(e);
     };
     REQUIRE(s.until([&] { return beats.size() == 2; }, 10s));
     CHECK(beats[1] == beats[0]);  // at once, the first time
@@ -94,7 +92,7 @@ TEST_CASE("a coordinator that is loading is waited for, without looking another 
   REQUIRE(s.until_done(2));
   const std::size_t looked_up = s.count(api_key::find_coordinator);
   const std::size_t before = s.count(api_key::consumer_group_heartbeat);
-  s.next(api_key::consumer_group_heartbeat, times(20, heartbeats_refused(kafka_error::coordinator_load_in_progress)));
+  s.next(api_key::consumer_group_heartbeat, times(20, answer_with(kafka_error::coordinator_load_in_progress)));
   REQUIRE(s.until([&] { return s.has_happened(api_key::consumer_group_heartbeat); }, 1min));
   CHECK(s.count(api_key::find_coordinator) == looked_up);
   CHECK(s.count(api_key::consumer_group_heartbeat) >= before + 20);
@@ -129,7 +127,7 @@ TEST_CASE("a join that is refused for good ends the consumer with that error", "
   for (const kafka_error e : final_errors) {
     CAPTURE(static_cast<int>(e));
     story s;
-    s.next(api_key::consumer_group_heartbeat, {heartbeats_refused(e)});
+    s.next(api_key::consumer_group_heartbeat, {answer_with(e)});
     actor& a = s.join("a");
     REQUIRE(s.until([&] { return a.has_ended; }, 1min));
     CHECK(a.error() == e);
@@ -139,7 +137,7 @@ TEST_CASE("a join that is refused for good ends the consumer with that error", "
   }
   // At epoch 0: a classic group that cannot be upgraded.
   story s;
-  s.next(api_key::consumer_group_heartbeat, {heartbeats_refused(kafka_error::group_id_not_found)});
+  s.next(api_key::consumer_group_heartbeat, {answer_with(kafka_error::group_id_not_found)});
   actor& a = s.join("a");
   REQUIRE(s.until([&] { return a.has_ended; }, 1min));
   CHECK(a.error() == kafka_error::group_id_not_found);
@@ -155,7 +153,7 @@ TEST_CASE("a heartbeat that is refused for good loses all and ends the consumer"
     a.held = {1};
     s.write_all(2);
     REQUIRE(s.until([&] { return s.log.records() == 20; }));
-    s.next(api_key::consumer_group_heartbeat, {heartbeats_refused(e)});
+    s.next(api_key::consumer_group_heartbeat, {answer_with(e)});
     REQUIRE(s.until([&] { return a.has_ended; }, 1min));
     CHECK(a.error() == e);
     CHECK(s.log.ended(kawait::end_reason::lost) == 2);
@@ -215,7 +213,7 @@ TEST_CASE("topics that are denied are told and tried again; the session and the 
   actor& a = s.join("a");
   s.write_all(2);
   REQUIRE(s.until_done(2));
-  s.next(api_key::consumer_group_heartbeat, {heartbeats_refused(kafka_error::topic_authorization_failed)});
+  s.next(api_key::consumer_group_heartbeat, {answer_with(kafka_error::topic_authorization_failed)});
   const auto began = s.world.now();
   a.consumer().subscribe("orders", "secret");
   REQUIRE(s.until([&] { return s.has_happened(api_key::consumer_group_heartbeat); }, 1s));
@@ -234,7 +232,7 @@ TEST_CASE("topics that are denied are told and tried again; the session and the 
 TEST_CASE("a join that is denied its topics is repeated at the interval", "[group]") {
   story s;
   s.write_all(2);
-  s.next(api_key::consumer_group_heartbeat, times(3, heartbeats_refused(kafka_error::topic_authorization_failed)));
+  s.next(api_key::consumer_group_heartbeat, times(3, answer_with(kafka_error::topic_authorization_failed)));
   const auto began = s.world.now();
   actor& a = s.join("a");
   REQUIRE(s.until_done(2, 1min));
