@@ -341,6 +341,12 @@ class story {
   bool has_happened(api_key api) { return scripts_[api].empty(); }
   /// Asked where no script says anything.
   testing::fault_decision otherwise;
+  /// The newest request of an API.
+  testing::seen_request last(api_key api) const {
+    const auto& all = broker.requests();
+    const auto found = std::find_if(all.rbegin(), all.rend(), [api](const auto& r) { return r.api == api; });
+    return found == all.rend() ? testing::seen_request() : *found;
+  }
   /// Requests of an API since the story's beginning.
   std::size_t count(api_key api) const { return broker.count(api); }
 
