@@ -1,8 +1,9 @@
 // An embedded Kafka cluster as a program, for tests of clients in any language.
 //   embedded_broker [--port P] [--nodes N] [--generation 4.0|4.2|4.3] [--topic NAME:PARTITIONS[:REPLICAS]]...
-//                   [--auto-create PARTITIONS] [--session-timeout-ms T] [--heartbeat-interval-ms T]
+//                   [--auto-create PARTITIONS] [--session-timeout-ms T] [--heartbeat-interval-ms T] [--produce RATE] [--watch yes]
 // Listens on 127.0.0.1, the nodes on consecutive ports from P on (0, the default: any that are free). When it is ready it prints one
-// line, the bootstrap addresses; SIGTERM or SIGINT ends it.
+// line, the bootstrap addresses; SIGTERM or SIGINT ends it. --produce writes RATE records a second to the topics' partitions in turn;
+// --watch yes prints what groups do: members, what they own and give up, what is committed.
 
 #include <charconv>
 #include <csignal>
@@ -13,21 +14,30 @@
 #include <string_view>
 #include <vector>
 
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 
 #include <kawait/testing/broker.hpp>
 
+#include "broker_watch.hpp"
+
 namespace {
 
 constexpr const char* usage =
     "usage: embedded_broker [--port P] [--nodes N] [--generation 4.0|4.2|4.3] [--topic NAME:PARTITIONS[:REPLICAS]]...\n"
-    "                       [--auto-create PARTITIONS] [--session-timeout-ms T] [--heartbeat-interval-ms T]\n";
+    "                       [--auto-create PARTITIONS] [--session-timeout-ms T] [--heartbeat-interval-ms T]\n"
+    "                       [--produce RATE] [--watch yes]\n";
 
-struct topic {
-  std::string name;
-  std::int32_t partitions = 1;
-  std::int32_t replicas = 0;
+using embedded::topic;
+
+struct settings {
+  kawait::testing::broker_options broker;
+  std::vector<topic> topics;
+  std::int32_t produce_rate = 0;  // records a second
+  bool watches = false;
 };
 
 std::int32_t number(std::string_view text, std::int32_t least, std::int32_t most) {
@@ -61,7 +71,8 @@ kawait::testing::kafka_generation generation(std::string_view text) {
   throw std::invalid_argument("--generation is one of 4.0, 4.2 and 4.3");
 }
 
-void parse(int argc, char** argv, kawait::testing::broker_options& options, std::vector<topic>& topics) {
+void parse(int argc, char** argv, settings& to) {
+  kawait::testing::broker_options& options = to.broker;
   for (int i = 1; i < argc; i += 2) {
     const std::string_view name = argv[i];
     if (i + 1 >= argc) throw std::invalid_argument(std::string(name) + " wants a value");
@@ -73,13 +84,17 @@ void parse(int argc, char** argv, kawait::testing::broker_options& options, std:
     } else if (name == "--generation") {
       options.group.generation = generation(value);
     } else if (name == "--topic") {
-      topics.push_back(parse_topic(value));
+      to.topics.push_back(parse_topic(value));
     } else if (name == "--auto-create") {
       options.auto_create_partitions = number(value, 0, 10'000);
     } else if (name == "--session-timeout-ms") {
       options.group.session_timeout = std::chrono::milliseconds(number(value, 1, 3'600'000));
     } else if (name == "--heartbeat-interval-ms") {
       options.group.heartbeat_interval = std::chrono::milliseconds(number(value, 1, 3'600'000));
+    } else if (name == "--produce") {
+      to.produce_rate = number(value, 1, 1'000'000);
+    } else if (name == "--watch" && (value == "yes" || value == "no")) {
+      to.watches = value == "yes";
     } else {
       throw std::invalid_argument("there is no option " + std::string(name));
     }
@@ -89,23 +104,37 @@ void parse(int argc, char** argv, kawait::testing::broker_options& options, std:
 }  // namespace
 
 int main(int argc, char** argv) {
-  kawait::testing::broker_options options;
-  options.loopback = true;
-  std::vector<topic> topics;
+  settings s;
+  s.broker.loopback = true;
   try {
-    parse(argc, argv, options, topics);
+    parse(argc, argv, s);
+    if (s.produce_rate > 0 && s.topics.empty()) throw std::invalid_argument("--produce wants a --topic");
   } catch (const std::exception& e) {
     std::fprintf(stderr, "embedded_broker: %s\n%s", e.what(), usage);
     return 2;
   }
   try {
     asio::io_context context(1);
-    kawait::testing::broker broker(context.get_executor(), options);
-    for (const topic& t : topics) broker.create_topic(t.name, t.partitions, t.replicas);
-    asio::signal_set signals(context, SIGINT, SIGTERM);
-    signals.async_wait([&](std::error_code, int) { broker.close(); });
+    kawait::testing::broker broker(context.get_executor(), s.broker);
+    for (const topic& t : s.topics) broker.create_topic(t.name, t.partitions, t.replicas);
     std::printf("%s\n", broker.bootstrap().c_str());
     std::fflush(stdout);
+
+    asio::cancellation_signal stop_producing, stop_watching;
+    const auto stopped = [](std::exception_ptr) {};
+    if (s.produce_rate > 0) {
+      asio::co_spawn(context, embedded::produce(broker, s.topics, s.produce_rate),
+                     asio::bind_cancellation_slot(stop_producing.slot(), stopped));
+    }
+    if (s.watches) {
+      asio::co_spawn(context, embedded::watch(broker, s.topics), asio::bind_cancellation_slot(stop_watching.slot(), stopped));
+    }
+    asio::signal_set signals(context, SIGINT, SIGTERM);
+    signals.async_wait([&](std::error_code, int) {
+      stop_producing.emit(asio::cancellation_type::terminal);
+      stop_watching.emit(asio::cancellation_type::terminal);
+      broker.close();
+    });
     context.run();  // until the last connection has seen that it is over
   } catch (const std::exception& e) {
     std::fprintf(stderr, "embedded_broker: %s\n", e.what());

@@ -1,25 +1,27 @@
 #!/usr/bin/env bash
-# quickstart.sh [--bootstrap HOST:PORT [--topic NAME]]
+# quickstart.sh [--kafka | --bootstrap HOST:PORT [--topic NAME]]
 #
 # Shows kawait at work: two members of one group read a topic of six partitions. The second comes while the first reads, so
-# the group rebalances live; the first then leaves at SIGTERM: it drains, commits, leaves. Kafka's own tool shows the offsets.
+# the group rebalances live; the first then leaves at SIGTERM: it drains, commits, leaves.
 #
-# Installs what is missing (Debian 12; as root or with sudo), builds the examples, and starts a Kafka on loopback that it ends
-# again. --bootstrap takes a Kafka (4.0 or later) that is there instead, with a topic made anew.
+# Installs what is missing (Debian 12; as root or with sudo), builds the examples, and starts kawait's embedded broker on
+# loopback, which tells what it sees of the group. --kafka starts a real Kafka instead (with the Java that it needs), and
+# --bootstrap takes one that is there (4.0 or later), with a topic made anew; Kafka's own tool then shows the offsets.
 # --topic takes an existing topic of it: then nothing is written to it, and neither Java nor Maven is needed.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 kafka=$root/tests/kafka
-bootstrap='' topic='' made=''
+server=embedded bootstrap='' topic='' made=''
 while [ $# -gt 0 ]; do
   case $1 in
-    --bootstrap) bootstrap=${2:?--bootstrap HOST:PORT}; shift 2 ;;
+    --kafka) server=kafka; shift ;;
+    --bootstrap) server=theirs bootstrap=${2:?--bootstrap HOST:PORT}; shift 2 ;;
     --topic) topic=${2:?--topic NAME}; shift 2 ;;
-    -h | --help) sed -n '2,10s/^# \?//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,11s/^# \?//p' "$0"; exit 0 ;;
     *) echo "quickstart.sh: unknown argument '$1'" >&2; exit 2 ;;
   esac
 done
-[ -n "$bootstrap" ] || [ -z "$topic" ] || { echo "quickstart.sh: --topic needs --bootstrap" >&2; exit 2; }
+[ $server = theirs ] || [ -z "$topic" ] || { echo "quickstart.sh: --topic needs --bootstrap" >&2; exit 2; }
 
 work=$(mktemp -d)
 pids=()
@@ -34,10 +36,9 @@ cleanup() {
     sleep 0.1
   done
   for pid in ${pids[@]+"${pids[@]}"}; do kill -KILL "$pid" 2>/dev/null || true; done
-  [ -n "$bootstrap_is_theirs" ] || "$kafka/kafka-down" "$work/kafka"
+  [ $server != kafka ] || "$kafka/kafka-down" "$work/kafka"
   rm -rf "$work"
 }
-bootstrap_is_theirs=$bootstrap
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
@@ -64,7 +65,7 @@ tool() { "${jvm[@]}" "$@" 2> >(grep -v SLF4J >&2); }
 
 say "What is missing"
 kinds=(build)
-[ -n "$topic" ] || kinds+=(kafka)
+[ $server = embedded ] || [ -n "$topic" ] || kinds+=(kafka)
 "$root/tests/install-packages" "${kinds[@]}"
 echo "Nothing is missing now."
 
@@ -86,10 +87,24 @@ cmake -G Ninja -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release -DKAWAIT_TESTS=
   >"$work/cmake.log" || { cat "$work/cmake.log"; exit 1; }
 cmake --build "$build"
 
-if [ -z "$topic" ]; then
+if [ $server = embedded ]; then
+  topic=orders
+  say "Starting the embedded broker: topic $topic, six partitions, 20 records a second"
+  mkfifo "$work/broker"
+  sed -u 's/^/[broker] /' <"$work/broker" | tee "$work/broker.log" &
+  "$build/bin/embedded_broker" --topic "$topic:6" --produce 20 --watch yes --heartbeat-interval-ms 500 >"$work/broker" 2>&1 &
+  broker=$!
+  pids+=("$broker")
+  for _ in $(seq 100); do
+    [ ! -s "$work/broker.log" ] || break
+    kill -0 "$broker" 2>/dev/null || break
+    sleep 0.1
+  done
+  bootstrap=$(sed -n '1s/^\[broker\] //p' "$work/broker.log")
+elif [ -z "$topic" ]; then
   libs=$("$kafka/fetch-jars")
   jvm=(java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$libs/*")
-  if [ -z "$bootstrap" ]; then
+  if [ $server = kafka ]; then
     say "Starting a Kafka on loopback"
     bootstrap=$(KAFKA_OWNER=$$ "$kafka/kafka-up" "$work/kafka" 1 0)
     echo "$bootstrap"
