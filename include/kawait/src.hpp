@@ -79,6 +79,7 @@
 #include <kawait/testing/impl/batch_writer.ipp>
 #include <kawait/testing/impl/broker.ipp>
 #include <kawait/testing/impl/broker_connections.ipp>
+#include <kawait/testing/impl/broker_core.ipp>
 #include <kawait/testing/impl/broker_fetch.ipp>
 #include <kawait/testing/impl/broker_groups.ipp>
 #include <kawait/testing/impl/broker_produce.ipp>

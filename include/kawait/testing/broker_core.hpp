@@ -18,8 +18,10 @@
 #include <kawait/net/timer.hpp>
 #include <kawait/protocol/api_versions.hpp>
 #include <kawait/protocol/codec.hpp>
-#include <kawait/testing/broker.hpp>
+#include <kawait/testing/broker_options.hpp>
 #include <kawait/testing/cluster_state.hpp>
+#include <kawait/testing/fault.hpp>
+#include <kawait/testing/group_coordinator.hpp>
 #include <kawait/testing/messages/fetch.hpp>
 #include <kawait/testing/messages/find_coordinator.hpp>
 #include <kawait/testing/messages/groups.hpp>
@@ -201,6 +203,7 @@ void core::add_endpoint(std::vector<Endpoint>& list, std::int32_t id) {
 
 #if defined(KAWAIT_HEADER_ONLY)
 #include <kawait/testing/impl/broker_connections.ipp>
+#include <kawait/testing/impl/broker_core.ipp>
 #include <kawait/testing/impl/broker_fetch.ipp>
 #include <kawait/testing/impl/broker_groups.ipp>
 #include <kawait/testing/impl/broker_produce.ipp>
