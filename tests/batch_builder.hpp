@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <kawait/testing/batch_writer.hpp>
+#include <kawait/wire/crc32c.hpp>
 
 namespace kawait::tests {
 
