@@ -69,7 +69,7 @@ class handler_host : public runtime::assignment_listener, public std::enable_sha
     std::shared_ptr<handler_host> host;
     std::shared_ptr<cancellation_relay> cancel;
     partition what;
-    asio::awaitable<void> operator()() const { return run_handler(host, cancel, what); }
+    asio::awaitable<std::exception_ptr> operator()() const { return run_handler(host, cancel, what); }
   };
 
   KAWAIT_DECL void on_assigned(const runtime::stream_ptr& stream) override;
@@ -77,8 +77,8 @@ class handler_host : public runtime::assignment_listener, public std::enable_sha
   KAWAIT_DECL void on_handler_ended(const runtime::stream_ptr& stream, std::exception_ptr thrown);
   KAWAIT_DECL void fail(std::exception_ptr why);
   KAWAIT_DECL static asio::awaitable<failure> host_handlers(std::shared_ptr<handler_host> self);
-  KAWAIT_DECL static asio::awaitable<void> run_handler(std::shared_ptr<handler_host> self, std::shared_ptr<cancellation_relay> cancel,
-                                                       partition p);
+  KAWAIT_DECL static asio::awaitable<std::exception_ptr> run_handler(std::shared_ptr<handler_host> self,
+                                                                     std::shared_ptr<cancellation_relay> cancel, partition p);
   KAWAIT_DECL static asio::awaitable<void> run_engine(std::shared_ptr<handler_host> self);
 
   std::shared_ptr<runtime::engine> engine_;
