@@ -57,6 +57,7 @@ class observer {
     o.handle = p;
     o.name = p.name();
     if (exists(o.name.topic)) o.id = topic_id_partition(broker_.topic_id(o.name.topic), p.index());
+    if (!o.id.topic_id.is_zero()) names_[o.id] = o.name;
     o.began = world_.now();
     check();
     return o;
@@ -82,7 +83,6 @@ class observer {
     o.done = b.next_offset();
     auto& highest = done_[o.id];
     highest = std::max(highest, o.done);
-    names_[o.id] = o.name;
   }
   void end(ownership& o) {
     o.open = false;
@@ -160,7 +160,8 @@ class observer {
   }
   void violation(const ownership& o, const std::string& what) { note(o.member + " " + o.name.to_string() + " " + what); }
   void note(const std::string& what) {
-    if (violations_.size() < 20) violations_.push_back(what);
+    const bool is_new = std::find(violations_.begin(), violations_.end(), what) == violations_.end();
+    if (is_new && violations_.size() < 20) violations_.push_back(what);
   }
 
   testing::world& world_;

@@ -12,6 +12,7 @@
 #include <kawait/core/types.hpp>
 #include <kawait/detail/config.hpp>
 #include <kawait/machine/backoff.hpp>
+#include <kawait/machine/cluster.hpp>
 #include <kawait/machine/effect.hpp>
 #include <kawait/machine/leased.hpp>
 #include <kawait/machine/membership.hpp>
@@ -107,6 +108,10 @@ class commit_round {
 
   /// There is no coordinator to be had, and asking again is in vain: what is undecided failed for this reason.
   KAWAIT_DECL void fail(const failure& why);
+
+  /// A broker before 4.2 is told names. That of a topic that was deleted may stand for one created since, whose offsets those of the
+  /// old one are not: such items fail. To be called before each poll().
+  KAWAIT_DECL void refuse_replaced(const cluster& metadata);
 
   /// What is known of the node that coordinates the group now. Where that is nothing, an earlier finding of a strict one is kept: the
   /// current epoch is a stamp that every broker takes.

@@ -12,6 +12,7 @@
 #include <kawait/machine/membership.hpp>
 #include <kawait/net/timer.hpp>
 #include <kawait/runtime/coordinator_driver.hpp>
+#include <kawait/runtime/metadata_driver.hpp>
 #include <kawait/runtime/options.hpp>
 #include <kawait/runtime/task_group.hpp>
 
@@ -21,7 +22,8 @@ namespace kawait::runtime {
 /// while a round is under way goes into the next together.
 class commit_driver {
  public:
-  KAWAIT_DECL commit_driver(asio::any_io_executor executor, task_group& tasks, coordinator_driver& coordinator, const options& o);
+  KAWAIT_DECL commit_driver(asio::any_io_executor executor, task_group& tasks, metadata_driver& metadata,
+                            coordinator_driver& coordinator, const options& o);
 
   /// In a group the member is asked at every send which leases may be named; it is told of every request. `wake_member` tells its
   /// driver that the machine has something new.
@@ -55,6 +57,7 @@ class commit_driver {
 
   task_group& tasks_;
   net::environment& environment_;
+  metadata_driver& metadata_;
   coordinator_driver& coordinator_;
   const options& options_;
   machine::membership* member_ = nullptr;

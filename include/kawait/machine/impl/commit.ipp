@@ -83,6 +83,19 @@ KAWAIT_DECL void commit_round::drop_not_held(const membership& member) {
   }
 }
 
+KAWAIT_DECL void commit_round::refuse_replaced(const cluster& metadata) {
+  // The topic is deleted and made anew while work on the old one is in hand; the work is done, and its offset committed by name; the
+  // member is assigned the new topic and begins at that offset: what is below is never read.
+  if (rules_.version >= 10 || std::holds_alternative<in_flight>(state_)) return;
+  for (auto& e : entries_) {
+    const uuid& id = e.item.lease.partition.topic_id;
+    if (std::holds_alternative<failure>(e.state) || id.is_zero()) continue;
+    // Where the brokers no longer know the id, the name stands for nothing, or for what has not been heard of yet.
+    if (metadata.id_of(e.item.topic) == id) continue;
+    e.state = failure(kafka_error::unknown_topic_id, "the topic was deleted, and its name may stand for another");
+  }
+}
+
 KAWAIT_DECL void commit_round::revive_stale(const membership& member) {
   for (auto& e : entries_) {
     auto* s = std::get_if<stale>(&e.state);

@@ -19,10 +19,11 @@ inline machine::commit_rules rules_of(const net::connection& connection) {
 
 }  // namespace detail
 
-KAWAIT_DECL commit_driver::commit_driver(asio::any_io_executor executor, task_group& tasks, coordinator_driver& coordinator,
-                                         const options& o)
+KAWAIT_DECL commit_driver::commit_driver(asio::any_io_executor executor, task_group& tasks, metadata_driver& metadata,
+                                         coordinator_driver& coordinator, const options& o)
     : tasks_(tasks),
       environment_(net::environment::of(executor)),
+      metadata_(metadata),
       coordinator_(coordinator),
       options_(o),
       finished_(executor),
@@ -95,6 +96,7 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
     if (stopped_) break;
     if (connection) round.set_rules(detail::rules_of(**connection));
     if (!connection && coordinator_driver::is_final(connection.error())) round.fail(connection.error());
+    round.refuse_replaced(metadata_.cluster());
     // From here to the encoding of the request nothing suspends: a lease that the machine finds held now is held when the request
     // takes its place on the connection, before any heartbeat that gives the partition up.
     auto effect = member_ ? round.poll(environment_.now(), *member_) : round.poll(environment_.now());

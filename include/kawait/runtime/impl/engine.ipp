@@ -66,7 +66,7 @@ KAWAIT_DECL engine::engine(passkey, asio::any_io_executor executor, options o)
                machine::backoff_options(options_.reconnect_backoff, options_.reconnect_backoff_max), options_.bootstrap),
       metadata_(executor, brokers_, *this, options_),
       coordinator_(executor, tasks_, brokers_, options_),
-      commits_(executor, tasks_, coordinator_, options_),
+      commits_(executor, tasks_, metadata_, coordinator_, options_),
       positions_(executor, tasks_, brokers_, metadata_, coordinator_, *this, options_),
       fetches_(executor, tasks_, brokers_, metadata_, *this, buffers_, options_),
       over_(executor),
