@@ -1,8 +1,8 @@
 // An embedded Kafka cluster as a program, for tests of clients in any language.
 //   embedded_broker [--port P] [--nodes N] [--generation 4.0|4.2|4.3] [--topic NAME:PARTITIONS[:REPLICAS]]...
 //                   [--auto-create PARTITIONS] [--session-timeout-ms T] [--heartbeat-interval-ms T]
-// Listens on 127.0.0.1, the nodes on consecutive ports from P on (0, the default: any that are free). When it is ready it prints one
-// line, the bootstrap addresses; SIGTERM or SIGINT ends it.
+// Listens on 127.0.0.1, the nodes on consecutive ports from P on (0, the default: any that are free). When it is ready it prints
+// one line, the bootstrap addresses; SIGTERM or SIGINT ends it.
 
 #include <charconv>
 #include <csignal>
