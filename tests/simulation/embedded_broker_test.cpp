@@ -6,7 +6,8 @@ namespace embedded {
 namespace {
 
 TEST_CASE("embedded: a member reads and commits, whatever the generation") {
-  for (const auto generation : {testing::kafka_generation::v4_0, testing::kafka_generation::v4_2, testing::kafka_generation::v4_3}) {
+  using g = testing::kafka_generation;
+  for (const auto generation : {g::v4_0, g::v4_2, g::v4_3}) {
     CAPTURE(static_cast<int>(generation));
     testing::world w;
     testing::broker b(w.executor(), testing::broker_options(generation));

@@ -23,7 +23,9 @@ std::vector<std::byte> batch(int count, std::int64_t producer = -1, std::int32_t
   return w.build();
 }
 
-std::vector<producer_record> values(int count) { return std::vector<producer_record>(static_cast<std::size_t>(count), producer_record("v")); }
+std::vector<producer_record> values(int count) {
+  return std::vector<producer_record>(static_cast<std::size_t>(count), producer_record("v"));
+}
 
 /// Base offsets of the whole batches in a response's records.
 std::vector<std::int64_t> bases(const testing::read_outcome& r, std::vector<std::int32_t>* epochs = nullptr) {

@@ -34,8 +34,8 @@ struct api_range {
   std::int16_t max;
 };
 
-/// What the embedded broker offers. The newest versions are the generation's; OffsetCommit and OffsetFetch begin at 9, since older
-/// ones are of no use to groups of the consumer protocol.
+/// What the embedded broker offers. The newest versions are the generation's; OffsetCommit and OffsetFetch begin at 9, since
+/// older ones are of no use to groups of the consumer protocol.
 inline std::vector<api_range> apis_of(kafka_generation generation) {
   const generation_traits& t = traits_of(generation);
   const std::int16_t produce = generation == kafka_generation::v4_0 ? 12 : 13;

@@ -46,8 +46,8 @@ struct producer_record {
       : key(std::move(k)), value(std::move(v)), timestamp(ms) {}
 };
 
-/// Writes one record batch of magic 2 as producers, brokers and the log cleaner do. Every setter returns the writer. The fields of
-/// `header` that build() does not compute may be set at will, before or after records were added: also to what no broker would
+/// Writes one record batch of magic 2 as producers, brokers and the log cleaner do. Every setter returns the writer. The fields
+/// of `header` that build() does not compute may be set at will, before or after records were added: also to what no broker would
 /// store, for tests of those who read it.
 class batch_writer {
  public:

@@ -76,8 +76,8 @@ class fault_rule {
   std::function<fault(std::uint64_t)> make_;
 };
 
-/// Faults of an embedded cluster: of requests, by script or by seeded chance, and of nodes, leaders and logs at random times. Where
-/// several rules apply, the one added first has its way. The same seed does the same.
+/// Faults of an embedded cluster: of requests, by script or by seeded chance, and of nodes, leaders and logs at random times.
+/// Where several rules apply, the one added first has its way. The same seed does the same.
 ///
 ///     testing::faults faults(broker, seed);
 ///     faults.add("lost heartbeat answer").chance(0.05);
@@ -101,11 +101,12 @@ class faults {
   /// general (offsets have no checksum): it must not crash, that is all.
   KAWAIT_DECL static std::vector<std::string_view> catalogue();
 
-  /// Does things to the cluster at random times, `mean` apart on average, until `total` is over or stop() is called; then heals it:
-  /// all nodes are up. To be run on the broker's executor. Ends without healing when this object goes.
+  /// Does things to the cluster at random times, `mean` apart on average, until `total` is over or stop() is called; then heals
+  /// it: all nodes are up. To be run on the broker's executor. Ends without healing when this object goes.
   KAWAIT_DECL asio::awaitable<void> run(std::chrono::milliseconds total, std::chrono::milliseconds mean,
                                         std::vector<std::string> which = cluster_faults(false));
-  /// What run() does: "node stopped", "node frozen", "connections cut", "leader moved", "coordinator moved", "sessions forgotten",
+  /// What run() does: "node stopped", "node frozen", "connections cut", "leader moved", "coordinator moved", "sessions
+  /// forgotten",
   /// "records deleted", "unclean election", "topic grown", "topic made anew". The last four lose records or move them, so the
   /// default leaves them out.
   KAWAIT_DECL static std::vector<std::string> cluster_faults(bool with_losses = false);

@@ -56,14 +56,14 @@ class partition_log {
  public:
   /// ---- Writing.
 
-  /// Appends what a producer sent: one whole record batch. Magic, CRC, counts and every record are checked, compressed or not; the
-  /// sequence numbers of idempotent producers too (a repeated batch yields its old offset).
+  /// Appends what a producer sent: one whole record batch. Magic, CRC, counts and every record are checked, compressed or not;
+  /// the sequence numbers of idempotent producers too (a repeated batch yields its old offset).
   KAWAIT_DECL append_outcome append(std::span<const std::byte> batch);
   /// Appends records as one batch; returns the first one's offset.
   KAWAIT_DECL std::int64_t append(const std::vector<producer_record>& records, std::int64_t now,
                                   const append_options& options = append_options());
-  /// Appends bytes unchecked and unchanged, as a batch with a wrong CRC or of an unknown codec. Their first eight bytes are its base
-  /// offset, which is raised to the end if it lies below it; returned.
+  /// Appends bytes unchecked and unchanged, as a batch with a wrong CRC or of an unknown codec. Their first eight bytes are its
+  /// base offset, which is raised to the end if it lies below it; returned.
   KAWAIT_DECL std::int64_t append_raw(std::vector<std::byte> batch);
   /// Leaves `count` offsets out behind the end, as if compaction had removed what was there: the last batch's range grows.
   KAWAIT_DECL void append_hole(std::int32_t count);

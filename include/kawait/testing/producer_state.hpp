@@ -11,8 +11,8 @@
 
 namespace kawait::testing {
 
-/// What a partition remembers of the producers that write to it (KIP-98): the last sequence numbers of the idempotent ones, and the
-/// open transactions.
+/// What a partition remembers of the producers that write to it (KIP-98): the last sequence numbers of the idempotent ones, and
+/// the open transactions.
 class producer_state {
  public:
   struct verdict {

@@ -94,7 +94,8 @@ KAWAIT_DECL std::int64_t broker::end_offset(const std::string& topic, std::int32
   return core_->partition(topic, partition).log.end_offset();
 }
 
-KAWAIT_DECL void broker::end_transaction(const std::string& topic, std::int32_t partition, std::int64_t producer_id, bool commit) {
+KAWAIT_DECL void broker::end_transaction(const std::string& topic, std::int32_t partition, std::int64_t producer_id,
+                                         bool commit) {
   log(topic, partition).end_transaction(producer_id, 0, commit, core_->wall_ms());
 }
 
@@ -191,7 +192,9 @@ KAWAIT_DECL std::size_t broker::count(api_key api) const {
   return found == core_->counts.end() ? 0 : found->second;
 }
 
-KAWAIT_DECL std::size_t broker::fetch_sessions(std::int32_t node) const { return core_->cluster.nodes().at(node).sessions.size(); }
+KAWAIT_DECL std::size_t broker::fetch_sessions(std::int32_t node) const {
+  return core_->cluster.nodes().at(node).sessions.size();
+}
 
 KAWAIT_DECL std::size_t broker::connections() const { return core_->connections.size(); }
 

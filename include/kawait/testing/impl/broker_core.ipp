@@ -46,7 +46,9 @@ KAWAIT_DECL void core::close() {
 
 KAWAIT_DECL void core::topics_changed() {
   std::vector<topic_image> images;
-  for (const auto& [name, t] : cluster.topics()) images.emplace_back(name, t->id, static_cast<std::int32_t>(t->partitions.size()));
+  for (const auto& [name, t] : cluster.topics()) {
+    images.emplace_back(name, t->id, static_cast<std::int32_t>(t->partitions.size()));
+  }
   groups.set_topics(std::move(images));
   touch();
 }

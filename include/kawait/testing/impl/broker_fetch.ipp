@@ -51,7 +51,8 @@ KAWAIT_DECL std::vector<fetch_wish> core::wishes_of(const messages::fetch_reques
   return wishes;
 }
 
-/// The follower that a consumer is sent to: the one chosen by the test, or one in the consumer's rack if the leader is not (KIP-392).
+/// The follower that a consumer is sent to: the one chosen by the test, or one in the consumer's rack if the leader is not
+/// (KIP-392).
 KAWAIT_DECL std::optional<std::int32_t> core::preferred(const cluster_partition& p, std::int32_t node, std::string_view rack) {
   if (p.leader != node) return std::nullopt;
   const auto usable = [&](std::int32_t id) {

@@ -57,7 +57,8 @@ inline void describe(cluster_state& cluster, const member_view& m, incoming& in,
   out.member_type = 1;  // of the consumer protocol
 }
 
-KAWAIT_DECL messages::consumer_group_describe_response core::on(const messages::consumer_group_describe_request& q, incoming& in) {
+KAWAIT_DECL messages::consumer_group_describe_response core::on(const messages::consumer_group_describe_request& q,
+                                                                    incoming& in) {
   if (in.node != coordinator_node()) return refuse(q, kafka_error::not_coordinator, in);
   groups.tick(env.now());
   messages::consumer_group_describe_response r;

@@ -18,8 +18,8 @@ void encode(core& owner, const incoming& in, Response& r, std::int16_t version, 
   if (protocol::encode_response(out.bytes, r, version, in.correlation_id)) out.close = true;
 }
 
-/// As protocol::decode_request(), but bytes left over are ignored, as Kafka does: librdkafka 2.16 leaves three behind a Metadata request
-/// for all topics.
+/// As protocol::decode_request(), but bytes left over are ignored, as Kafka does: librdkafka 2.16 leaves three behind a Metadata
+/// request for all topics.
 template <class Request>
 bool decode(const incoming& in, Request& q) {
   const bool flexible = protocol::is_flexible<Request>(in.version);

@@ -83,7 +83,8 @@ KAWAIT_DECL messages::create_topics_response core::on(const messages::create_top
     const bool by_hand = !asked.assignments.empty();
     const std::int32_t wanted = by_hand ? static_cast<std::int32_t>(asked.assignments.size()) : asked.num_partitions;
     const std::int32_t partitions = wanted == -1 ? 1 : wanted;
-    std::int32_t copies = by_hand ? static_cast<std::int32_t>(asked.assignments.front().broker_ids.size()) : asked.replication_factor;
+    std::int32_t copies = asked.replication_factor;
+    if (by_hand) copies = static_cast<std::int32_t>(asked.assignments.front().broker_ids.size());
     if (copies == -1) copies = options.replication_factor;
     kafka_error e = kafka_error::none;
     if (!is_topic_name(asked.name)) e = kafka_error::invalid_topic_exception;
@@ -165,7 +166,8 @@ KAWAIT_DECL messages::offset_for_leader_epoch_request::response core::on(const m
       auto& out = t.partitions.emplace_back();
       out.partition = a.partition;
       const cluster_partition* p = topic_found ? topic_found->find(a.partition) : nullptr;
-      const kafka_error e = p ? check_leader(*p, in.node, a.current_leader_epoch, false) : kafka_error::unknown_topic_or_partition;
+      kafka_error e = kafka_error::unknown_topic_or_partition;
+      if (p) e = check_leader(*p, in.node, a.current_leader_epoch, false);
       out.error_code = number_of(e);
       if (e != kafka_error::none) continue;
       const offset_and_epoch end = p->log.end_of_epoch(a.leader_epoch);

@@ -49,7 +49,8 @@ KAWAIT_DECL void faults::strike(std::string_view name) {
   } else if (name == "unclean election") {
     if (is_down) return;
     const std::int64_t end = broker_.end_offset(p.topic, p.partition);
-    broker_.elect_uncleanly(p.topic, p.partition, node, std::max<std::int64_t>(0, end - static_cast<std::int64_t>(s.random() % 50)));
+    const std::int64_t lost = static_cast<std::int64_t>(s.random() % 50);
+    broker_.elect_uncleanly(p.topic, p.partition, node, std::max<std::int64_t>(0, end - lost));
   } else if (name == "topic grown") {
     const auto same = [&](const topic_partition& q) { return q.topic == p.topic; };
     broker_.grow_topic(p.topic, static_cast<std::int32_t>(std::count_if(partitions.begin(), partitions.end(), same)) + 1);

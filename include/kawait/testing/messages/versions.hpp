@@ -6,8 +6,8 @@
 
 namespace kawait::testing::messages {
 
-/// A message of kawait/protocol in older versions than the client speaks, for a broker that serves older clients. Its fields must be
-/// declared for those versions too, which the protocol tests check.
+/// A message of kawait/protocol in older versions than the client speaks, for a broker that serves older clients. Its fields
+/// must be declared for those versions too, which the protocol tests check.
 template <class Message, std::int16_t Min>
 struct since_version : Message {
   static constexpr std::int16_t min_version = Min;
