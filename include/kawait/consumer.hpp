@@ -79,10 +79,11 @@ class consumer {
   KAWAIT_DECL void assign(std::vector<topic_partition> partitions);
 
   /// Runs the consumer until it is closed. Completes with void(std::error_code): none after async_close; operation_aborted when
-  /// cancelled (abrupt, as destruction) or destroyed; else what ended it: errc::not_subscribed, already_running, bootstrap_failed,
-  /// unresolved_host, not_kafka (no broker was reached within default.api.timeout.ms), unsupported_broker, or what the group coordinator
-  /// refuses for good (kafka_error::group_authorization_failed, unsupported_assignor, group_max_size_reached, ...). Memory that ran
-  /// out is std::errc::not_enough_memory, any other exception in the library's own work state_not_recoverable.
+  /// cancelled (abrupt, as destruction) or destroyed; else what ended it: errc::not_subscribed, already_running; bootstrap_failed,
+  /// unresolved_host, not_kafka, request_timeout (within default.api.timeout.ms no broker was reached, or none answered);
+  /// unsupported_broker, or what the group coordinator refuses for good (kafka_error::group_authorization_failed, unsupported_assignor,
+  /// group_max_size_reached, ...). Memory that ran out is std::errc::not_enough_memory, any other exception in the library's own work
+  /// state_not_recoverable.
   KAWAIT_DECL asio::awaitable<void> async_run();
   template <class Token>
   auto async_run(Token&& token) {

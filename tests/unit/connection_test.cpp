@@ -307,4 +307,25 @@ TEST_CASE("a throttled connection sends nothing, and time-outs run from its end"
   }
 }
 
+TEST_CASE("a throttle time that no quota asks for does not silence a connection", "[net]") {
+  testing::world w;
+  w.network().listen("10.0.0.1", 9092, [&](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
+    peer p(std::move(stream));
+    (void)co_await p.shake_hands();
+    for (;;) {
+      const incoming r = co_await p.next();
+      if (r.end) co_return;
+      protocol::metadata_response m = metadata_of(1);
+      m.throttle_time_ms = 0x7fffffff;
+      co_await p.answer(r, std::move(m));
+    }
+  });
+  auto c = open(w);
+  REQUIRE(c);
+  const auto begin = w.now();
+  (void)ask(w, *c);
+  w.poll();
+  CHECK((*c)->throttled_until() == begin + 60s);
+}
+
 }  // namespace

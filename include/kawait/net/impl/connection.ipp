@@ -66,11 +66,11 @@ KAWAIT_DECL failure connection::malformed(failure f) {
   return why;
 }
 
-// The broker answers first and then reads nothing until the time is over (KIP-219), so what is in flight waits as well. An hour
-// is more than any quota asks for: a broken number must not silence the connection for weeks.
+// The broker answers first and then reads nothing until the time is over (KIP-219), so what is in flight waits as well. Brokers ask
+// for no more than their quota's windows (eleven of a second, by default): a broken number must not silence the connection for weeks.
 KAWAIT_DECL void connection::throttle(std::int32_t given) {
   if (given <= 0 || why_) return;
-  const std::chrono::milliseconds pause(std::min(given, 3'600'000));
+  const std::chrono::milliseconds pause(std::min(given, 60'000));
   throttled_until_ = std::max(throttled_until_, env_->now() + pause);
   for (pending_request& p : pending_) p.deadline = std::max(p.deadline, throttled_until_ + p.timeout);
 }
