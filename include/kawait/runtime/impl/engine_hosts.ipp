@@ -82,6 +82,7 @@ KAWAIT_DECL void engine::on_fetch_error(partition_stream& stream, const partitio
     case kafka_error::unknown_topic_or_partition:
     case kafka_error::unknown_topic_id:
     case kafka_error::inconsistent_topic_id:
+    case kafka_error::unknown_server_error:  // no error class of Kafka's: the next attempt may succeed, and Java makes it
       fetches_.suspend(stream);
       return;
     default:
