@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <iosfwd>
 #include <map>
 #include <memory>
 #include <optional>
@@ -48,8 +49,19 @@ class simulated_backend final : public net::backend, public net::virtual_clock {
   memory_network network_;
 };
 
-/// A small universe for tests: an io_context in which time, randomness and network are simulated. The same seed gives the same
-/// run. Everything made on its executor must be gone before it, or be owned by what runs in it.
+/// A small universe for tests: an io_context in which time, randomness and network are simulated. No real time passes, nothing
+/// waits for a real clock or socket, and the same seed gives the same run: see trace_hash().
+///
+///     testing::world world;
+///     testing::broker broker(world);                       // kawait/testing/broker.hpp: an embedded Kafka
+///     kawait::consumer consumer(world.executor(), kawait::config(broker.bootstrap()).group_id("g"));
+///     consumer.subscribe("orders");
+///     world.spawn(kawait::for_each_partition(consumer, your_handler));
+///     world.advance(std::chrono::seconds(5));              // and everything that happens in that time has happened
+///
+/// Time stands still while anything can run and jumps to the next timer when nothing can. Handlers share it if they wait by
+/// kawait::timer and kawait::sleep_for (kawait/time.hpp); an asio::steady_timer, a thread or a socket of their own does not belong
+/// here. Everything made on its executor must be gone before it, or be owned by what runs in it: declare the world first.
 class world {
  public:
   KAWAIT_DECL explicit world(std::uint64_t seed = 1);
@@ -61,11 +73,21 @@ class world {
   net::time_point now() const { return backend_->now(); }
   memory_network& network() noexcept { return backend_->net(); }
 
+  /// A hash of all that has happened: connections, bytes with their times and directions, random numbers. Equal for the same seed
+  /// and the same program: a test that compares two runs finds what is not deterministic.
+  std::uint64_t trace_hash() { return network().trace().hash(); }
+  /// Writes a line for each event from now on: what connects, which requests arrive, which faults strike.
+  void trace(std::ostream& out) { network().trace().write_to(&out); }
+
+  /// Starts a coroutine, which runs when the world does. What it throws leaves poll(), advance(), run_until() or run(), whichever
+  /// runs it; but for operation_aborted, the end of what was cancelled.
+  KAWAIT_DECL void spawn(asio::awaitable<void> coroutine);
+
   /// Runs everything that can run without time passing.
   KAWAIT_DECL void poll();
   /// Runs until the predicate holds, asked whenever nothing more can run at a time. False if it does not within `limit`.
   KAWAIT_DECL bool run_until(const std::function<bool()>& predicate, net::duration limit = std::chrono::hours(1));
-  /// Lets so much time pass.
+  /// Lets so much time pass, and runs all that happens in it.
   KAWAIT_DECL void advance(net::duration d);
 
   /// Runs a coroutine to its end and returns its result; what it throws is thrown. std::runtime_error if it does not end in time.

@@ -8,7 +8,7 @@ namespace kawait::testing {
 
 // Not the epoch, so that a time before the start can be told from no time at all.
 KAWAIT_DECL simulated_backend::simulated_backend(std::uint64_t seed)
-    : start_(std::chrono::hours(1000)), now_(start_), seed_(seed) {}
+    : start_(std::chrono::hours(1000)), now_(start_), seed_(seed), network_(start_) {}
 
 KAWAIT_DECL std::chrono::system_clock::time_point simulated_backend::wall_clock() {
   const std::chrono::system_clock::time_point begin(std::chrono::hours(24 * 365 * 55));
@@ -20,7 +20,9 @@ KAWAIT_DECL std::uint64_t simulated_backend::random() {
   std::uint64_t z = seed_ += 0x9E3779B97F4A7C15u;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return z ^ (z >> 31);
+  z ^= z >> 31;
+  network_.trace().draw(now_, z);
+  return z;
 }
 
 KAWAIT_DECL void simulated_backend::arm(net::alarm& a, net::time_point at) {
@@ -50,6 +52,17 @@ KAWAIT_DECL void simulated_backend::step() {
 KAWAIT_DECL world::world(std::uint64_t seed)
     : backend_(std::make_shared<simulated_backend>(seed)), io_(std::make_unique<asio::io_context>(1)) {
   net::environment::of(static_cast<asio::execution_context&>(*io_)).install(backend_);
+}
+
+KAWAIT_DECL void world::spawn(asio::awaitable<void> coroutine) {
+  asio::co_spawn(executor(), std::move(coroutine), [](std::exception_ptr thrown) {
+    if (!thrown) return;
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::system_error& e) {
+      if (e.code() != asio::error::operation_aborted) throw;
+    }
+  });
 }
 
 KAWAIT_DECL void world::poll() {
