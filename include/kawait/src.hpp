@@ -88,6 +88,7 @@
 #include <kawait/testing/impl/broker_topics.ipp>
 #include <kawait/testing/impl/cluster_state.ipp>
 #include <kawait/testing/impl/consumer_group.ipp>
+#include <kawait/testing/impl/event_trace.ipp>
 #include <kawait/testing/impl/faults.ipp>
 #include <kawait/testing/impl/faults_cluster.ipp>
 #include <kawait/testing/impl/fetch_sessions.ipp>

@@ -10,6 +10,10 @@ code=0
 timeout 60 "$1/readme_snippet0" 127.0.0.1:1 2>"$words" || code=$?
 [ $code = 1 ] && grep -q '127.0.0.1:1' "$words" || { echo "exit code $code:"; cat "$words"; exit 1; }
 "$1/readme_snippet1"
+"$1/readme_snippet2"
+# The third is the example, word for word.
+sed -n '/^## Testing your consumer/,/^## /p' "$root/README.md" | sed -n '/^```cpp/,/^```/p' | sed '1d;$d' |
+  diff - "$root/examples/test_your_consumer.cpp" || { echo "the README's test is not examples/test_your_consumer.cpp"; exit 1; }
 
 grep -oE '^\./[a-z]+/[a-z]+\.sh|`\./[a-z]+/[a-z.]+\.sh|`(examples|bench)/[a-z_]+\.(cpp|sh)' "$root/README.md" | tr -d '`' | sort -u |
   while read -r named; do [ -e "$root/$named" ] || { echo "the README names $named, which is not there"; exit 1; }; done

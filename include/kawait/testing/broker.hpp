@@ -20,6 +20,8 @@
 
 namespace kawait::testing {
 
+class world;
+
 namespace broker_detail {
 class core;
 }
@@ -29,7 +31,7 @@ class core;
 /// sockets; in a testing::world it runs in virtual time.
 ///
 ///     testing::world world;
-///     testing::broker broker(world.executor());
+///     testing::broker broker(world);
 ///     broker.create_topic("orders", 4);
 ///     broker.append("orders", 0, {"first", "second"});
 ///     kawait::config config(broker.bootstrap());
@@ -44,6 +46,8 @@ class broker {
  public:
   /// Throws std::system_error if a port is taken, kawait::error(errc::invalid_config) for options that make no sense.
   KAWAIT_DECL explicit broker(asio::any_io_executor executor, broker_options options = broker_options());
+  /// In a world's virtual time and network.
+  KAWAIT_DECL explicit broker(world& w, broker_options options = broker_options());
   broker(const broker&) = delete;
   broker& operator=(const broker&) = delete;
   KAWAIT_DECL ~broker();
@@ -108,6 +112,10 @@ class broker {
   // --- Groups.
   /// The coordinator's state, to look at or to meddle with; what follows from it happens when the context runs.
   KAWAIT_DECL group_coordinator& group();
+  /// A member without a client joins, now; the group's others are rebalanced against it. What it is answered, if that is an error.
+  ///
+  ///     broker.add_member("billing", testing::scripted_member("another", {"orders"}));
+  KAWAIT_DECL failure add_member(std::string_view group, scripted_member member);
   /// The node that coordinates groups and transactions; by default the first that is up.
   KAWAIT_DECL std::int32_t coordinator() const;
   KAWAIT_DECL void set_coordinator(std::int32_t node);

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include <kawait/testing/broker_core.hpp>
+#include <kawait/testing/world.hpp>
 
 namespace kawait::testing {
 
@@ -17,6 +18,8 @@ KAWAIT_DECL broker::broker(asio::any_io_executor executor, broker_options option
     throw;
   }
 }
+
+KAWAIT_DECL broker::broker(world& w, broker_options options) : broker(w.executor(), std::move(options)) {}
 
 KAWAIT_DECL broker::~broker() { close(); }
 
@@ -166,6 +169,10 @@ KAWAIT_DECL void broker::forget_fetch_sessions(std::int32_t node) {
 KAWAIT_DECL group_coordinator& broker::group() {
   core_->touch();
   return core_->groups;
+}
+
+KAWAIT_DECL failure broker::add_member(std::string_view group_id, scripted_member member) {
+  return group().add_member(now(), group_id, std::move(member));
 }
 
 KAWAIT_DECL std::int32_t broker::coordinator() const { return core_->coordinator_node(); }
