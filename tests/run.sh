@@ -111,7 +111,7 @@ timed configuration default all
 if [ $quick = 0 ]; then
   timed configuration asan lean -L '^(unit|threads|memory|simulation|smoke)$'
   timed configuration tsan threaded -L '^threads$'
-  timed configuration clang-epoll lean -L '^(unit|threads|memory|simulation|smoke)$'
+  timed configuration clang-epoll unit_and_smoke -L '^(unit|smoke)$'
   timed run_meson
 fi
 
