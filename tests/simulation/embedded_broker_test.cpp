@@ -145,21 +145,6 @@ TEST_CASE("embedded: topics that appear, grow, and are made anew") {
   CHECK(r.seen[0] == std::vector<std::int64_t>{0, 1, 2, 0, 1, 2, 3});
 }
 
-TEST_CASE("embedded: a month of heartbeats") {
-  testing::world w;
-  testing::broker b(w.executor());
-  b.create_topic("orders", 1);
-  reader r(w, member_of(b));
-  r.run();
-  r.read_all();
-  w.advance(24h);
-  b.append("orders", 0, numbers(1));
-  w.advance(10s);
-  CHECK(r.total() == 1);
-  CHECK(b.count(api_key::consumer_group_heartbeat) > 24 * 60 * 10);
-  CHECK(b.committed("g", "orders", 0) == 1);
-}
-
 TEST_CASE("embedded: one seed, one run") {
   const auto run = [](std::uint64_t seed) {
     testing::world w(seed);
