@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh [--quick]
 # Installs what is missing (Debian 12, root or sudo), builds, and passes all tests, those against a real Kafka included;
-# then again with sanitizers, clang, epoll and Meson. --quick: the first build only.
+# then again by Meson with sanitizers, and with clang and epoll. --quick: the first build only.
 # The last line: N passed, N failed.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -74,16 +74,23 @@ run_ctest() { # NAME PRESET [ctest option...]
   fi
 }
 
+# Meson builds everything with the address and undefined-behaviour sanitizers and runs what needs no broker; then a smoke test.
 run_meson() {
   local ok bad again=()
   [ ! -e build/meson/build.ninja ] || again=(--reconfigure)
-  build meson-setup meson setup build/meson ${again[@]+"${again[@]}"} --buildtype=plain -Doptimization=0 || return
+  build meson-setup meson setup build/meson ${again[@]+"${again[@]}"} --buildtype=plain -Doptimization=0 \
+    -Db_sanitize=address,undefined -Dcpp_args='-g1 -fno-omit-frame-pointer -fno-sanitize-recover=all' || return
   build meson-compile meson compile -C build/meson || return
   step meson meson test -C build/meson --print-errorlogs
   ok=$(awk '$1 == "Ok:" {print $2}' "$work/log")
   bad=$(awk '$1 == "Fail:" || $1 == "Timeout:" || $1 == "Unexpected" {sum += $NF} END {print sum + 0}' "$work/log")
   [ "${ok:-0}" -gt 0 ] || bad=$((bad + 1))
   count meson "${ok:-0}" "$bad"
+  if step meson-smoke tests/smoke/run.sh "$root/build/meson/bench:$root/build/meson/examples"; then
+    count meson-smoke 1 0
+  else
+    count meson-smoke 0 1
+  fi
 }
 
 configuration() { # PRESET TARGET [ctest option...]
@@ -109,10 +116,9 @@ step venv tests/kafka/venv || exit 1
 
 timed configuration default all
 if [ $quick = 0 ]; then
-  timed configuration asan lean -L '^(unit|threads|memory|simulation|smoke)$'
+  timed run_meson
   timed configuration tsan threaded -L '^threads$'
   timed configuration clang-epoll unit_and_smoke -L '^(unit|smoke)$'
-  timed run_meson
 fi
 
 echo "--- all of it: $SECONDS s"

@@ -9,6 +9,15 @@ namespace {
 
 using std::chrono::milliseconds;
 
+/// What an attempt came to: Kafka's error, 0 if there is none or no answer; and words.
+struct outcome {
+  std::int16_t code = 0;
+  std::string words;
+
+  explicit outcome(std::string w) : words(std::move(w)) {}
+  explicit outcome(std::int16_t c, std::optional<std::string_view> w = std::nullopt) : code(c), words(w.value_or("")) {}
+};
+
 /// Goes round until an attempt succeeds, the error is final, or a minute has passed.
 class attempts {
  public:
@@ -139,38 +148,52 @@ asio::awaitable<uuid> admin::create_topic(std::string name, std::int32_t partiti
   return create_topic(std::move(name), partitions, settings());
 }
 
-asio::awaitable<uuid> admin::create_topic(std::string name, std::int32_t partitions, settings configs) {
-  attempts round("create topic " + name);
-  uuid id;
+// Asks again until an answer is right: `where` finds the connection, null if there is none now; `read` takes from the answer what
+// is wanted and gives its error; `note` hears of what is tried again.
+template <class Request, class Where, class Read, class Note>
+asio::awaitable<void> admin::ask(std::string what, Where where, const Request& request, Read read, Note note) {
+  attempts round(std::move(what));
   for (;;) {
-    auto c = co_await any();
-    std::int16_t code = 0;
-    std::string words = "no connection";
+    outcome told("no connection");
+    connection_ptr c = co_await where();
     if (c) {
-      create_topics_request request;
-      auto& topic = request.topics.emplace_back();
-      topic.name = name;
-      topic.num_partitions = partitions;
-      for (const auto& [key, value] : configs) {
-        auto& config = topic.configs.emplace_back();
-        config.name = key;
-        config.value = value;
-      }
       auto answer = co_await c->async_request(request);
-      if (answer && answer->message.topics.size() == 1) {
-        const auto& made = answer->message.topics[0];
-        code = made.error_code;
-        words = std::string(made.error_message.value_or(""));
-        if (code == 0) {
-          id = made.topic_id;
-          break;
-        }
-      } else if (!answer) {
-        words = answer.error().to_string();
+      if (answer) {
+        told = read(answer->message);
+        if (told.code == 0) co_return;
+      } else {
+        told.words = answer.error().to_string();
       }
     }
-    co_await round.again(code, words);
+    note(told);
+    co_await round.again(told.code, told.words);
   }
+}
+
+template <class Request, class Where, class Read>
+asio::awaitable<void> admin::ask(std::string what, Where where, const Request& request, Read read) {
+  return ask(std::move(what), where, request, read, [](const outcome&) {});
+}
+
+asio::awaitable<uuid> admin::create_topic(std::string name, std::int32_t partitions, settings configs) {
+  create_topics_request request;
+  auto& topic = request.topics.emplace_back();
+  topic.name = name;
+  topic.num_partitions = partitions;
+  topic.replication_factor = -1;
+  for (const auto& [key, value] : configs) {
+    auto& config = topic.configs.emplace_back();
+    config.name = key;
+    config.value = value;
+  }
+  uuid id;
+  const auto where = [this] { return any(); };
+  const auto read = [&id](const auto& answer) {
+    const auto& made = answer.topics.at(0);
+    id = made.topic_id;
+    return outcome(made.error_code, made.error_message);
+  };
+  co_await ask("create topic " + name, where, request, read);
   for (std::int32_t p = 0; p < partitions; ++p) {
     if (!leaders_.contains({name, p})) co_await leader_of(name, p);
   }
@@ -178,242 +201,169 @@ asio::awaitable<uuid> admin::create_topic(std::string name, std::int32_t partiti
 }
 
 asio::awaitable<void> admin::set_group(std::string group, std::string name, std::string value) {
-  attempts round("configure group " + group);
-  for (;;) {
-    auto c = co_await any();
-    std::int16_t code = 0;
-    std::string words = "no connection";
-    if (c) {
-      alter_configs_request request;
-      auto& resource = request.resources.emplace_back();
-      resource.name = group;
-      auto& config = resource.configs.emplace_back();
-      config.name = name;
-      config.value = value;
-      auto answer = co_await c->async_request(request);
-      if (answer && answer->message.responses.size() == 1) {
-        code = answer->message.responses[0].error_code;
-        if (code == 0) co_return;
-        words = std::string(answer->message.responses[0].error_message.value_or(""));
-      } else if (!answer) {
-        words = answer.error().to_string();
-      }
-    }
-    co_await round.again(code, words);
-  }
+  alter_configs_request request;
+  auto& resource = request.resources.emplace_back();
+  resource.name = group;
+  auto& config = resource.configs.emplace_back();
+  config.name = name;
+  config.value = value;
+  const auto where = [this] { return any(); };
+  const auto read = [](const auto& answer) {
+    const auto& done = answer.responses.at(0);
+    return outcome(done.error_code, done.error_message);
+  };
+  co_await ask("configure group " + group, where, request, read);
+}
+
+asio::awaitable<admin::connection_ptr> admin::leader_connection(std::string topic, std::int32_t partition) {
+  const std::int32_t leader = co_await leader_of(topic, partition);
+  co_return co_await node(leader);
 }
 
 asio::awaitable<void> admin::delete_records(std::string topic, std::int32_t partition, std::int64_t offset) {
-  attempts round("delete records of " + topic);
-  for (;;) {
-    const std::int32_t leader = co_await leader_of(topic, partition);
-    auto c = co_await node(leader);
-    std::int16_t code = 0;
-    if (c) {
-      delete_records_request request;
-      auto& t = request.topics.emplace_back();
-      t.name = topic;
-      auto& p = t.partitions.emplace_back();
-      p.index = partition;
-      p.offset = offset;
-      auto answer = co_await c->async_request(request);
-      if (answer) {
-        code = answer->message.topics.at(0).partitions.at(0).error_code;
-        if (code == 0) co_return;
-      }
-    }
-    co_await round.again(code, "");
-  }
+  delete_records_request request;
+  auto& t = request.topics.emplace_back();
+  t.name = topic;
+  auto& p = t.partitions.emplace_back();
+  p.index = partition;
+  p.offset = offset;
+  const auto where = [this, &topic, partition] { return leader_connection(topic, partition); };
+  const auto read = [](const auto& answer) { return outcome(answer.topics.at(0).partitions.at(0).error_code); };
+  co_await ask("delete records of " + topic, where, request, read);
 }
 
 asio::awaitable<std::int64_t> admin::end_offset(std::string topic, std::int32_t partition) {
-  attempts round("end offset of " + topic);
-  for (;;) {
-    const std::int32_t leader = co_await leader_of(topic, partition);
-    auto c = co_await node(leader);
-    std::int16_t code = 0;
-    if (c) {
-      protocol::list_offsets_request request;
-      request.replica_id = -1;
-      auto& t = request.topics.emplace_back();
-      t.name = topic;
-      auto& p = t.partitions.emplace_back();
-      p.partition_index = partition;
-      p.timestamp = protocol::list_offsets_request::latest;
-      auto answer = co_await c->async_request(request);
-      if (answer) {
-        const auto& told = answer->message.topics.at(0).partitions.at(0);
-        code = told.error_code;
-        if (code == 0) co_return told.offset;
-      }
-    }
-    co_await round.again(code, "");
-  }
+  protocol::list_offsets_request request;
+  request.replica_id = -1;
+  auto& t = request.topics.emplace_back();
+  t.name = topic;
+  auto& p = t.partitions.emplace_back();
+  p.partition_index = partition;
+  p.timestamp = protocol::list_offsets_request::latest;
+  std::int64_t offset = -1;
+  const auto where = [this, &topic, partition] { return leader_connection(topic, partition); };
+  const auto read = [&offset](const auto& answer) {
+    const auto& told = answer.topics.at(0).partitions.at(0);
+    offset = told.offset;
+    return outcome(told.error_code);
+  };
+  co_await ask("end offset of " + topic, where, request, read);
+  co_return offset;
 }
 
 asio::awaitable<std::int32_t> admin::coordinator_of(std::string key, std::int8_t type) {
-  attempts round("coordinator of " + key);
-  for (;;) {
-    auto c = co_await any();
-    std::int16_t code = 0;
-    std::string words = "no connection";
-    if (c) {
-      protocol::find_coordinator_request request;
-      request.key_type = type;
-      request.coordinator_keys.push_back(key);
-      auto answer = co_await c->async_request(request);
-      if (answer && answer->message.coordinators.size() == 1) {
-        const auto& found = answer->message.coordinators[0];
-        code = found.error_code;
-        words = std::string(found.error_message.value_or(""));
-        if (code == 0) {
-          brokers_[found.node_id] = net::host_port(std::string(found.host), static_cast<std::uint16_t>(found.port));
-          co_return found.node_id;
-        }
-      } else if (!answer) {
-        words = answer.error().to_string();
-      }
+  protocol::find_coordinator_request request;
+  request.key_type = type;
+  request.coordinator_keys.push_back(key);
+  std::int32_t id = -1;
+  const auto where = [this] { return any(); };
+  const auto read = [this, &id](const auto& answer) {
+    const auto& found = answer.coordinators.at(0);
+    if (found.error_code == 0) {
+      id = found.node_id;
+      brokers_[id] = net::host_port(std::string(found.host), static_cast<std::uint16_t>(found.port));
     }
-    co_await round.again(code, words);
-  }
+    return outcome(found.error_code, found.error_message);
+  };
+  co_await ask("coordinator of " + key, where, request, read);
+  co_return id;
 }
 
 asio::awaitable<std::int64_t> admin::produce(std::string topic, std::int32_t partition, byte_vector batch) {
   return produce(std::move(topic), partition, std::move(batch), std::nullopt);
 }
 
+asio::awaitable<admin::connection_ptr> admin::known_leader_connection(std::string topic, std::int32_t partition) {
+  const auto known = leaders_.find({topic, partition});
+  if (known == leaders_.end()) co_return co_await leader_connection(topic, partition);
+  co_return co_await node(known->second);
+}
+
 asio::awaitable<std::int64_t> admin::produce(std::string topic, std::int32_t partition, byte_vector batch,
                                              std::optional<std::string> transactional_id) {
-  attempts round("produce to " + topic);
-  for (;;) {
-    const auto known = leaders_.find({topic, partition});
-    std::int32_t leader = -1;
-    if (known != leaders_.end()) {
-      leader = known->second;
-    } else {
-      leader = co_await leader_of(topic, partition);
-    }
-    auto c = co_await node(leader);
-    std::int16_t code = 0;
-    std::string words = "no connection";
-    if (c) {
-      produce_request request;
-      if (transactional_id) request.transactional_id = *transactional_id;
-      auto& t = request.topics.emplace_back();
-      t.name = topic;
-      auto& p = t.partitions.emplace_back();
-      p.index = partition;
-      p.records = batch;
-      auto answer = co_await c->async_request(request);
-      if (answer) {
-        const auto& told = answer->message.responses.at(0).partitions.at(0);
-        code = told.error_code;
-        words = std::string(told.error_message.value_or(""));
-        if (code == 0) co_return told.base_offset;
-      } else {
-        words = answer.error().to_string();
-      }
-    }
-    leaders_.erase({topic, partition});
-    const auto e = static_cast<kafka_error>(code);
-    if (e != kafka_error::not_leader_or_follower && e != kafka_error::unknown_topic_or_partition) {
-      retried_.push_back("produce to " + topic + ": " + std::string(code == 0 ? "" : name_of(e)) + " " + words);
-    }
-    co_await round.again(code, words);
-  }
+  produce_request request;
+  if (transactional_id) request.transactional_id = *transactional_id;
+  auto& t = request.topics.emplace_back();
+  t.name = topic;
+  auto& p = t.partitions.emplace_back();
+  p.index = partition;
+  p.records = protocol::bytes_view(batch);
+  std::int64_t offset = -1;
+  bool first = true;
+  const auto where = [&] {
+    // Again: another leader, perhaps.
+    if (!std::exchange(first, false)) leaders_.erase({topic, partition});
+    return known_leader_connection(topic, partition);
+  };
+  const auto read = [&](const auto& answer) {
+    const auto& told = answer.responses.at(0).partitions.at(0);
+    offset = told.base_offset;
+    return outcome(told.error_code, told.error_message);
+  };
+  const auto note = [&](const outcome& told) {
+    const auto e = static_cast<kafka_error>(told.code);
+    if (e == kafka_error::not_leader_or_follower || e == kafka_error::unknown_topic_or_partition) return;
+    retried_.push_back("produce to " + topic + ": " + std::string(told.code == 0 ? "" : name_of(e)) + " " + told.words);
+  };
+  co_await ask("produce to " + topic, where, request, read, note);
+  co_return offset;
 }
 
 asio::awaitable<producer_identity> admin::idempotent_producer() {
-  attempts round("InitProducerId");
-  for (;;) {
-    auto c = co_await any();
-    std::int16_t code = 0;
-    if (c) {
-      const init_producer_id_request request;
-      auto answer = co_await c->async_request(request);
-      if (answer) {
-        code = answer->message.error_code;
-        if (code == 0) {
-          producer_identity who;
-          who.id = answer->message.producer_id;
-          who.epoch = answer->message.producer_epoch;
-          co_return who;
-        }
-      }
-    }
-    co_await round.again(code, "");
-  }
+  const init_producer_id_request request;
+  producer_identity who;
+  const auto where = [this] { return any(); };
+  const auto read = [&who](const auto& answer) {
+    who.id = answer.producer_id;
+    who.epoch = answer.producer_epoch;
+    return outcome(answer.error_code);
+  };
+  co_await ask("InitProducerId", where, request, read);
+  co_return who;
+}
+
+asio::awaitable<admin::connection_ptr> admin::coordinator_connection(std::string transactional_id) {
+  const std::int32_t id = co_await coordinator_of(std::move(transactional_id), 1);
+  co_return co_await node(id);
 }
 
 asio::awaitable<producer_identity> admin::begin_transactions(std::string transactional_id) {
-  attempts round("InitProducerId " + transactional_id);
-  for (;;) {
-    const std::int32_t id = co_await coordinator_of(transactional_id, 1);
-    auto c = co_await node(id);
-    std::int16_t code = 0;
-    if (c) {
-      init_producer_id_request request;
-      request.transactional_id = transactional_id;
-      auto answer = co_await c->async_request(request);
-      if (answer) {
-        code = answer->message.error_code;
-        if (code == 0) {
-          producer_identity who;
-          who.transactional_id = transactional_id;
-          who.id = answer->message.producer_id;
-          who.epoch = answer->message.producer_epoch;
-          co_return who;
-        }
-      }
-    }
-    co_await round.again(code, "");
-  }
+  init_producer_id_request request;
+  request.transactional_id = transactional_id;
+  producer_identity who;
+  who.transactional_id = transactional_id;
+  const auto where = [this, &transactional_id] { return coordinator_connection(transactional_id); };
+  const auto read = [&who](const auto& answer) {
+    who.id = answer.producer_id;
+    who.epoch = answer.producer_epoch;
+    return outcome(answer.error_code);
+  };
+  co_await ask("InitProducerId " + transactional_id, where, request, read);
+  co_return who;
 }
 
 asio::awaitable<void> admin::add_to_transaction(producer_identity who, std::string topic, std::int32_t partition) {
-  attempts round("AddPartitionsToTxn " + who.transactional_id);
-  for (;;) {
-    const std::int32_t id = co_await coordinator_of(who.transactional_id, 1);
-    auto c = co_await node(id);
-    std::int16_t code = 0;
-    if (c) {
-      add_partitions_to_txn_request request;
-      request.transactional_id = who.transactional_id;
-      request.producer_id = who.id;
-      request.producer_epoch = who.epoch;
-      auto& t = request.topics.emplace_back();
-      t.name = topic;
-      t.partitions.push_back(partition);
-      auto answer = co_await c->async_request(request);
-      if (answer) {
-        code = answer->message.topics.at(0).partitions.at(0).error_code;
-        if (code == 0) co_return;
-      }
-    }
-    co_await round.again(code, "");
-  }
+  add_partitions_to_txn_request request;
+  request.transactional_id = who.transactional_id;
+  request.producer_id = who.id;
+  request.producer_epoch = who.epoch;
+  auto& t = request.topics.emplace_back();
+  t.name = topic;
+  t.partitions.push_back(partition);
+  const auto where = [this, &who] { return coordinator_connection(who.transactional_id); };
+  const auto read = [](const auto& answer) { return outcome(answer.topics.at(0).partitions.at(0).error_code); };
+  co_await ask("AddPartitionsToTxn " + who.transactional_id, where, request, read);
 }
 
 asio::awaitable<void> admin::end_transaction(producer_identity who, bool commit) {
-  attempts round("EndTxn " + who.transactional_id);
-  for (;;) {
-    const std::int32_t id = co_await coordinator_of(who.transactional_id, 1);
-    auto c = co_await node(id);
-    std::int16_t code = 0;
-    if (c) {
-      end_txn_request request;
-      request.transactional_id = who.transactional_id;
-      request.producer_id = who.id;
-      request.producer_epoch = who.epoch;
-      request.committed = commit;
-      auto answer = co_await c->async_request(request);
-      if (answer) {
-        code = answer->message.error_code;
-        if (code == 0) co_return;
-      }
-    }
-    co_await round.again(code, "");
-  }
+  end_txn_request request;
+  request.transactional_id = who.transactional_id;
+  request.producer_id = who.id;
+  request.producer_epoch = who.epoch;
+  request.committed = commit;
+  const auto where = [this, &who] { return coordinator_connection(who.transactional_id); };
+  const auto read = [](const auto& answer) { return outcome(answer.error_code); };
+  co_await ask("EndTxn " + who.transactional_id, where, request, read);
 }
 
 }  // namespace kawait::tests

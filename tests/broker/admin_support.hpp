@@ -82,6 +82,13 @@ class admin {
   asio::awaitable<connection_ptr> connect(net::host_port where);
   asio::awaitable<connection_ptr> any();
   asio::awaitable<connection_ptr> node(std::int32_t id);
+  asio::awaitable<connection_ptr> leader_connection(std::string topic, std::int32_t partition);
+  asio::awaitable<connection_ptr> known_leader_connection(std::string topic, std::int32_t partition);
+  asio::awaitable<connection_ptr> coordinator_connection(std::string transactional_id);
+  template <class Request, class Where, class Read, class Note>
+  asio::awaitable<void> ask(std::string what, Where where, const Request& request, Read read, Note note);
+  template <class Request, class Where, class Read>
+  asio::awaitable<void> ask(std::string what, Where where, const Request& request, Read read);
   /// Learns the brokers; -1 without a leader yet.
   asio::awaitable<std::int32_t> look_up_leader(std::string topic, std::int32_t partition);
 

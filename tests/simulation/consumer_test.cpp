@@ -1,10 +1,8 @@
 #include "catch.hpp"
 
-#include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <asio/use_future.hpp>
 
-#include "simulation/simulated_kafka.hpp"
+#include "simulation/member.hpp"
 
 namespace {
 
@@ -12,64 +10,7 @@ using namespace std::chrono_literals;
 using kawait::errc;
 using kawait::kafka_error;
 using simulated::kafka;
-
-/// A member that runs for_each_partition and notes what its handlers see.
-struct member {
-  explicit member(kawait::testing::world& w, kawait::config c = simulated::member_config()) : world(w), consumer(w.executor(), c) {
-    consumer.subscribe(kafka::topic);
-  }
-
-  using handler = std::function<asio::awaitable<void>(kawait::partition)>;
-
-  void start(handler h) {
-    auto run = [](member& m, handler work) -> asio::awaitable<void> { co_await kawait::for_each_partition(m.consumer, work); };
-    asio::co_spawn(world.executor(), run(*this, std::move(h)), asio::bind_cancellation_slot(cancel.slot(), [this](std::exception_ptr e) {
-                     ended = true;
-                     thrown = e;
-                   }));
-  }
-  /// Reads and counts; each batch takes `work` of virtual time.
-  void start(std::chrono::milliseconds work = 0ms) {
-    start([this, work](kawait::partition p) -> asio::awaitable<void> {
-      running.insert(p.index());
-      while (auto batch = co_await p.async_next()) {
-        for (const kawait::record& r : *batch) seen[p.index()].push_back(r.offset());
-        if (work > 0ms) co_await kawait::sleep_for(work);
-        batch->done();
-      }
-      ends[p.index()] = p.end_reason();
-      running.erase(p.index());
-    });
-  }
-  std::size_t total() const {
-    std::size_t n = 0;
-    for (const auto& [p, offsets] : seen) n += offsets.size();
-    return n;
-  }
-  std::error_code error() const {
-    try {
-      if (thrown) std::rethrow_exception(thrown);
-    } catch (const std::system_error& e) {
-      return e.code();
-    } catch (...) {
-      return std::make_error_code(std::errc::state_not_recoverable);
-    }
-    return {};
-  }
-  void close() {
-    asio::co_spawn(world.executor(), consumer.async_close(), [this](std::exception_ptr) { closed = true; });
-  }
-
-  kawait::testing::world& world;
-  kawait::consumer consumer;
-  asio::cancellation_signal cancel;
-  std::map<std::int32_t, std::vector<std::int64_t>> seen;
-  std::map<std::int32_t, kawait::end_reason> ends;
-  std::set<std::int32_t> running;
-  bool ended = false;
-  bool closed = false;
-  std::exception_ptr thrown;
-};
+using simulated::member;
 
 TEST_CASE("a member reads from the start, commits what is done, and leaves", "[consumer]") {
   kawait::testing::world w;
@@ -367,52 +308,6 @@ TEST_CASE("a bad record batch is reported with its place, and a seek goes past i
   CHECK(offsets[19] == 19);
   CHECK(offsets[20] == 30);
   CHECK(words.find("orders-0@20") != std::string::npos);
-}
-
-TEST_CASE("what is pending completes when the consumer is destroyed", "[consumer]") {
-  kawait::testing::world w;
-  kafka k(w, 1);
-  k.assign(0, {0});
-  auto c = std::make_unique<kawait::consumer>(w.executor(), simulated::member_config());
-  c->subscribe(kafka::topic);
-  std::vector<std::error_code> ends;
-  const auto note = [&](std::error_code ec, auto&&...) { ends.push_back(ec); };
-  c->async_run(note);
-  c->async_next_event([&](std::error_code ec, kawait::event e) {
-    REQUIRE(!ec);
-    REQUIRE(e.partitions.size() == 1);
-    e.partitions[0].async_next(note);
-    e.partitions[0].async_wait_end(note);
-    c->async_next_event(note);
-  });
-  w.advance(10s);
-  CHECK(ends.empty());
-  c.reset();
-  w.poll();
-  REQUIRE(ends.size() == 4);
-  for (const auto& ec : ends) CHECK(ec == asio::error::operation_aborted);
-}
-
-TEST_CASE("a context that is destroyed with everything pending leaks nothing", "[consumer]") {
-  // Shown by the address sanitizer's build.
-  const int seconds = GENERATE(0, 1, 3, 30);
-  std::optional<kawait::batch> held;
-  auto w = std::make_unique<kawait::testing::world>();
-  auto k = std::make_unique<kafka>(*w, 2);
-  k->append_numbers(0, 10);
-  k->assign(0, {0, 1});
-  {
-    auto m = std::make_shared<member>(*w);
-    m->start([&held, m](kawait::partition p) -> asio::awaitable<void> {
-      if (p.index() == 0) held = co_await p.async_next();
-      co_await p.async_next();
-    });
-    w->advance(std::chrono::seconds(seconds));
-  }
-  k.reset();  // before the context: it has a timer of its own
-  w->destroy_context();
-  if (held) held->done();
-  held.reset();
 }
 
 }  // namespace

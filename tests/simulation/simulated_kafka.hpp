@@ -24,7 +24,8 @@
 #include <kawait/protocol/offset_commit.hpp>
 #include <kawait/protocol/offset_fetch.hpp>
 
-#include "batch_builder.hpp"
+#include "simulation/simulated_log.hpp"
+#include "simulation/simulated_requests.hpp"
 #include "unit/scripted_broker.hpp"
 
 namespace simulated {
@@ -33,23 +34,6 @@ using namespace std::chrono_literals;
 namespace protocol = kawait::protocol;
 namespace net = kawait::net;
 using kawait::kafka_error;
-
-/// A commit as the broker saw it.
-struct commit {
-  net::time_point at;
-  std::string member;
-  std::int32_t epoch;
-  std::int32_t partition;
-  std::int64_t offset;
-};
-
-/// A heartbeat as the broker saw it; without `owned`, it was a keep-alive.
-struct heartbeat {
-  net::time_point at;
-  std::string member;
-  std::int32_t epoch;
-  std::optional<std::set<std::int32_t>> owned;
-};
 
 class kafka {
  public:
@@ -65,27 +49,17 @@ class kafka {
 
   /// Appends one record batch of the values; their offsets follow on.
   void append(std::int32_t partition, const std::vector<std::string>& values) {
-    log& l = logs_.at(static_cast<std::size_t>(partition));
-    kawait::tests::batch_builder b(l.end);
-    for (const auto& v : values) b.add("key", v);
-    std::vector<std::byte> bytes = b.build();
-    if (std::exchange(corrupt_next, false)) bytes.back() ^= std::byte{1};
-    l.batches.emplace(l.end + static_cast<std::int64_t>(values.size()), std::move(bytes));
-    l.end += static_cast<std::int64_t>(values.size());
+    log_of(partition).append(values, std::exchange(corrupt_next, false));
     grown_.notify_all();
   }
   /// One record batch of two records whose last offset lies `size` beyond the second's: compaction removed the rest.
   void append_hole(std::int32_t partition, std::int32_t size) {
-    log& l = logs_.at(static_cast<std::size_t>(partition));
-    kawait::tests::batch_builder b(l.end);
-    b.add("key", "first").add("key", "second").hole(size - 2);
-    l.end += size;
-    l.batches.emplace(l.end, b.build());
+    log_of(partition).append_hole(size);
     grown_.notify_all();
   }
   void append_numbers(std::int32_t partition, int count) {
     std::vector<std::string> values;
-    for (int i = 0; i < count; ++i) values.push_back(std::to_string(logs_.at(static_cast<std::size_t>(partition)).end + i));
+    for (int i = 0; i < count; ++i) values.push_back(std::to_string(log_of(partition).end() + i));
     append(partition, values);
   }
 
@@ -126,16 +100,14 @@ class kafka {
   }
 
  private:
-  struct log {
-    std::map<std::int64_t, std::vector<std::byte>> batches;  // by the offset behind them
-    std::int64_t end = 0;
-  };
   struct member {
     std::size_t number;
     std::int32_t epoch = 0;
     std::set<std::int32_t> owned;  // as told and acknowledged
     std::optional<std::set<std::int32_t>> revoking;
   };
+
+  log& log_of(std::int32_t partition) { return logs_.at(static_cast<std::size_t>(partition)); }
 
   asio::awaitable<void> serve(std::unique_ptr<net::transport> stream) {
     scripted::peer p(std::move(stream));
@@ -354,7 +326,7 @@ class kafka {
       for (const auto& p : t.partitions) {
         auto& out = topic_out.partitions.emplace_back();
         out.partition_index = p.partition_index;
-        out.offset = p.timestamp == protocol::list_offsets_request::latest ? logs_.at(static_cast<std::size_t>(p.partition_index)).end : 0;
+        out.offset = p.timestamp == protocol::list_offsets_request::latest ? log_of(p.partition_index).end() : 0;
         out.leader_epoch = 3;
       }
     }
@@ -369,7 +341,7 @@ class kafka {
     bool any = false;
     while (!any) {
       for (const auto& t : q.topics) {
-        for (const auto& part : t.partitions) any |= logs_.at(static_cast<std::size_t>(part.partition)).end > part.fetch_offset;
+        for (const auto& part : t.partitions) any |= log_of(part.partition).end() > part.fetch_offset;
       }
       if (any || world_.now() >= until) break;
       co_await grown_.wait_until(until);
@@ -382,23 +354,21 @@ class kafka {
       auto& topic_out = f.responses.emplace_back();
       topic_out.topic_id = t.topic_id;
       for (const auto& part : t.partitions) {
-        const log& l = logs_.at(static_cast<std::size_t>(part.partition));
+        const log& l = log_of(part.partition);
         auto& out = topic_out.partitions.emplace_back();
         out.partition_index = part.partition;
-        out.high_watermark = l.end;
-        out.last_stable_offset = l.end;
+        out.high_watermark = l.end();
+        out.last_stable_offset = l.end();
         out.records = std::span<const std::byte>();
         if (is_rack_aware && !q.rack_id.empty()) {
           out.preferred_read_replica = 2;
           continue;
         }
-        std::vector<std::byte>& records = bytes.emplace_back();
-        for (auto b = l.batches.upper_bound(part.fetch_offset); b != l.batches.end(); ++b) {
-          if (!records.empty() && records.size() + b->second.size() > static_cast<std::size_t>(part.partition_max_bytes)) break;
-          if (total > 0 && total + b->second.size() > static_cast<std::size_t>(q.max_bytes)) break;
-          total += b->second.size();
-          records.insert(records.end(), b->second.begin(), b->second.end());
-        }
+        const auto left = static_cast<std::size_t>(q.max_bytes) - std::min(total, static_cast<std::size_t>(q.max_bytes));
+        const auto most = std::min(static_cast<std::size_t>(part.partition_max_bytes), left);
+        // Kafka gives one batch whatever the limits are.
+        std::vector<std::byte>& records = bytes.emplace_back(l.read(part.fetch_offset, most, total == 0));
+        total += records.size();
         out.records = std::span<const std::byte>(records);
       }
     }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# run.sh BIN_DIR: a real Kafka and the two programs that others script, once through: join, read, commit, leave.
+# run.sh BIN_DIR[:BIN_DIR]: a real Kafka and the two programs that others script, once through: join, read, commit, leave.
 # Small enough for every compiler, backend and sanitizer; tests/broker has the rest.
 set -euo pipefail
-bin=$(cd "$1" && pwd)
+PATH=$1:$PATH
 kafka=$(cd "$(dirname "$0")/../kafka" && pwd)
 count=3000
 dir=$(mktemp -d)
@@ -29,17 +29,17 @@ tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$bootstrap" --creat
 tool org.apache.kafka.tools.VerifiableProducer --bootstrap-server "$bootstrap" --topic smoke --max-messages $count \
   --repeating-keys 50 >"$dir/producer.json"
 
-timeout 60 "$bin/bench_consume" "$bootstrap" smoke $count >"$dir/bench.json" 2>"$dir/bench.err" || fail "bench_consume exited $?"
+timeout 60 bench_consume "$bootstrap" smoke $count >"$dir/bench.json" 2>"$dir/bench.err" || fail "bench_consume exited $?"
 grep -Eq "\"records\": ?$count\b" "$dir/bench.json" || fail "bench_consume did not read $count records"
 
 arguments=(--bootstrap-server "$bootstrap" --topic smoke --group-id smoke --group-protocol consumer --reset-policy earliest
   --enable-autocommit)
-timeout 60 "$bin/verifiable_consumer" "${arguments[@]}" --max-messages $count >"$dir/all.json" 2>"$dir/all.err" ||
+timeout 60 verifiable_consumer "${arguments[@]}" --max-messages $count >"$dir/all.json" 2>"$dir/all.err" ||
   fail "verifiable_consumer exited $?"
 grep -q shutdown_complete "$dir/all.json" || fail "no shutdown_complete"
 
 # A second member finds everything committed, waits, and leaves when it is told to.
-"$bin/verifiable_consumer" "${arguments[@]}" >"$dir/second.json" 2>"$dir/second.err" &
+verifiable_consumer "${arguments[@]}" >"$dir/second.json" 2>"$dir/second.err" &
 member=$!
 for _ in $(seq 120); do
   grep -q partitions_assigned "$dir/second.json" && break

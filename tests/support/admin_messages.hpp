@@ -1,7 +1,7 @@
 #pragma once
 
-// What a test needs to say to a broker and a consumer never does: the messages of producers and administrators, as field lists like
-// those of kawait/protocol. Only the versions and the fields that the tests use; the decoder skips tags it does not know.
+// What a test needs to say to a broker and a consumer never does: the messages of producers and administrators. Most are the
+// embedded broker's, said by the other side; the others name only the fields that the tests use.
 
 #include <cstdint>
 #include <optional>
@@ -9,178 +9,47 @@
 #include <vector>
 
 #include <kawait/protocol/field.hpp>
+#include <kawait/testing/messages/produce.hpp>
+#include <kawait/testing/messages/topics.hpp>
+#include <kawait/testing/messages/transactions.hpp>
 
 namespace kawait::tests {
 
-using protocol::bytes_view;
 using protocol::field;
+using testing::messages::add_partitions_to_txn_request;
+using testing::messages::api;
+using testing::messages::create_topics_request;
 
-/// The constants of a message whose versions are all flexible.
-template <std::int16_t Key, std::int16_t Min, std::int16_t Max>
-struct api {
-  static constexpr std::int16_t api_key = Key, min_version = Min, max_version = Max, first_flexible_version = Min;
-};
-
-struct produce_response : api<0, 9, 11> {
-  static constexpr const char* api_name = "Produce";
-  struct record_error {
-    std::int32_t batch_index = 0;
-    std::optional<std::string_view> message;
-    static void fields(auto&& visit) {
-      visit(field("BatchIndex"), &record_error::batch_index);
-      visit(field("BatchIndexErrorMessage").nullable(), &record_error::message);
-    }
-  };
-  struct partition {
-    std::int32_t index = 0;
-    std::int16_t error_code = 0;
-    std::int64_t base_offset = -1, log_append_time_ms = -1, log_start_offset = -1;
-    std::vector<record_error> record_errors;
-    std::optional<std::string_view> error_message;
-    static void fields(auto&& visit) {
-      visit(field("Index"), &partition::index);
-      visit(field("ErrorCode"), &partition::error_code);
-      visit(field("BaseOffset"), &partition::base_offset);
-      visit(field("LogAppendTimeMs"), &partition::log_append_time_ms);
-      visit(field("LogStartOffset"), &partition::log_start_offset);
-      visit(field("RecordErrors"), &partition::record_errors);
-      visit(field("ErrorMessage").nullable(), &partition::error_message);
-    }
-  };
-  struct topic {
-    std::string_view name;
-    std::vector<partition> partitions;
-    static void fields(auto&& visit) {
-      visit(field("Name"), &topic::name);
-      visit(field("PartitionResponses"), &topic::partitions);
-    }
-  };
-  std::vector<topic> responses;
-  std::int32_t throttle_time_ms = 0;
+/// A message of the embedded broker's, as the tests say it: in no later version than Max.
+template <class Self, class Message, std::int16_t Max>
+struct said : Message {
+  static constexpr std::int16_t max_version = Max;
   static void fields(auto&& visit) {
-    visit(field("Responses"), &produce_response::responses);
-    visit(field("ThrottleTimeMs"), &produce_response::throttle_time_ms);
+    Message::fields([&]<class T>(const field& f, T Message::*member) { visit(f, static_cast<T Self::*>(member)); });
   }
 };
 
-/// Names topics; version 12 would add partitions to a transaction by itself (KIP-890), which the tests say by hand.
-struct produce_request : api<0, 9, 11> {
-  static constexpr const char* api_name = "Produce";
-  using response = produce_response;
-  struct partition {
-    std::int32_t index = 0;
-    bytes_view records;
-    static void fields(auto&& visit) {
-      visit(field("Index"), &partition::index);
-      visit(field("Records"), &partition::records);
-    }
-  };
-  struct topic {
-    std::string_view name;
-    std::vector<partition> partitions;
-    static void fields(auto&& visit) {
-      visit(field("Name"), &topic::name);
-      visit(field("PartitionData"), &topic::partitions);
-    }
-  };
-  std::optional<std::string_view> transactional_id;
-  std::int16_t acks = -1;
-  std::int32_t timeout_ms = 10'000;
-  std::vector<topic> topics;
-  static void fields(auto&& visit) {
-    visit(field("TransactionalId").nullable(), &produce_request::transactional_id);
-    visit(field("Acks"), &produce_request::acks);
-    visit(field("TimeoutMs"), &produce_request::timeout_ms);
-    visit(field("TopicData"), &produce_request::topics);
+/// Names topics, which ends with version 12, where a produce began to add partitions to its transaction by itself (KIP-890): the
+/// tests say that by hand.
+struct produce_request : said<produce_request, testing::messages::produce_request, 11> {
+  produce_request() {
+    acks = -1;
+    timeout_ms = 10'000;
   }
 };
 
-struct create_topics_response : api<19, 7, 7> {
-  static constexpr const char* api_name = "CreateTopics";
-  struct config {
-    std::string_view name;
-    std::optional<std::string_view> value;
-    bool read_only = false;
-    std::int8_t source = -1;
-    bool is_sensitive = false;
-    static void fields(auto&& visit) {
-      visit(field("Name"), &config::name);
-      visit(field("Value").nullable(), &config::value);
-      visit(field("ReadOnly"), &config::read_only);
-      visit(field("ConfigSource"), &config::source);
-      visit(field("IsSensitive"), &config::is_sensitive);
-    }
-  };
-  struct topic {
-    std::string_view name;
-    uuid topic_id;
-    std::int16_t error_code = 0;
-    std::optional<std::string_view> error_message;
-    std::int32_t num_partitions = -1;
-    std::int16_t replication_factor = -1;
-    std::optional<std::vector<config>> configs;
-    static void fields(auto&& visit) {
-      visit(field("Name"), &topic::name);
-      visit(field("TopicId"), &topic::topic_id);
-      visit(field("ErrorCode"), &topic::error_code);
-      visit(field("ErrorMessage").nullable(), &topic::error_message);
-      visit(field("NumPartitions"), &topic::num_partitions);
-      visit(field("ReplicationFactor"), &topic::replication_factor);
-      visit(field("Configs").nullable(), &topic::configs);
-    }
-  };
-  std::int32_t throttle_time_ms = 0;
-  std::vector<topic> topics;
-  static void fields(auto&& visit) {
-    visit(field("ThrottleTimeMs"), &create_topics_response::throttle_time_ms);
-    visit(field("Topics"), &create_topics_response::topics);
+/// Without a transactional id.
+struct init_producer_id_request : said<init_producer_id_request, testing::messages::init_producer_id_request, 4> {
+  init_producer_id_request() {
+    transactional_id.reset();
+    transaction_timeout_ms = 60'000;
   }
 };
 
-struct create_topics_request : api<19, 7, 7> {
-  static constexpr const char* api_name = "CreateTopics";
-  using response = create_topics_response;
-  struct assignment {
-    std::int32_t partition_index = 0;
-    std::vector<std::int32_t> broker_ids;
-    static void fields(auto&& visit) {
-      visit(field("PartitionIndex"), &assignment::partition_index);
-      visit(field("BrokerIds"), &assignment::broker_ids);
-    }
-  };
-  struct config {
-    std::string_view name;
-    std::optional<std::string_view> value;
-    static void fields(auto&& visit) {
-      visit(field("Name"), &config::name);
-      visit(field("Value").nullable(), &config::value);
-    }
-  };
-  struct topic {
-    std::string_view name;
-    std::int32_t num_partitions = -1;
-    std::int16_t replication_factor = -1;
-    std::vector<assignment> assignments;
-    std::vector<config> configs;
-    static void fields(auto&& visit) {
-      visit(field("Name"), &topic::name);
-      visit(field("NumPartitions"), &topic::num_partitions);
-      visit(field("ReplicationFactor"), &topic::replication_factor);
-      visit(field("Assignments"), &topic::assignments);
-      visit(field("Configs"), &topic::configs);
-    }
-  };
-  std::vector<topic> topics;
-  std::int32_t timeout_ms = 10'000;
-  bool validate_only = false;
-  static void fields(auto&& visit) {
-    visit(field("Topics"), &create_topics_request::topics);
-    visit(field("timeoutMs"), &create_topics_request::timeout_ms);
-    visit(field("validateOnly"), &create_topics_request::validate_only);
-  }
-};
+/// Before the epoch of a producer moved with each of its transactions (KIP-890).
+struct end_txn_request : said<end_txn_request, testing::messages::end_txn_request, 3> {};
 
-struct delete_records_response : api<21, 2, 2> {
+struct delete_records_response : api<21, 2, 2, 2> {
   static constexpr const char* api_name = "DeleteRecords";
   struct partition {
     std::int32_t index = 0;
@@ -208,7 +77,7 @@ struct delete_records_response : api<21, 2, 2> {
   }
 };
 
-struct delete_records_request : api<21, 2, 2> {
+struct delete_records_request : api<21, 2, 2, 2> {
   static constexpr const char* api_name = "DeleteRecords";
   using response = delete_records_response;
   struct partition {
@@ -235,110 +104,7 @@ struct delete_records_request : api<21, 2, 2> {
   }
 };
 
-struct init_producer_id_response : api<22, 2, 4> {
-  static constexpr const char* api_name = "InitProducerId";
-  std::int32_t throttle_time_ms = 0;
-  std::int16_t error_code = 0;
-  std::int64_t producer_id = -1;
-  std::int16_t producer_epoch = 0;
-  static void fields(auto&& visit) {
-    visit(field("ThrottleTimeMs"), &init_producer_id_response::throttle_time_ms);
-    visit(field("ErrorCode"), &init_producer_id_response::error_code);
-    visit(field("ProducerId"), &init_producer_id_response::producer_id);
-    visit(field("ProducerEpoch"), &init_producer_id_response::producer_epoch);
-  }
-};
-
-struct init_producer_id_request : api<22, 2, 4> {
-  static constexpr const char* api_name = "InitProducerId";
-  using response = init_producer_id_response;
-  std::optional<std::string_view> transactional_id;
-  std::int32_t transaction_timeout_ms = 60'000;
-  std::int64_t producer_id = -1;
-  std::int16_t producer_epoch = -1;
-  static void fields(auto&& visit) {
-    visit(field("TransactionalId").nullable(), &init_producer_id_request::transactional_id);
-    visit(field("TransactionTimeoutMs"), &init_producer_id_request::transaction_timeout_ms);
-    visit(field("ProducerId").since(3).ignorable(), &init_producer_id_request::producer_id);
-    visit(field("ProducerEpoch").since(3).ignorable(), &init_producer_id_request::producer_epoch);
-  }
-};
-
-struct add_partitions_to_txn_response : api<24, 3, 3> {
-  static constexpr const char* api_name = "AddPartitionsToTxn";
-  struct partition {
-    std::int32_t index = 0;
-    std::int16_t error_code = 0;
-    static void fields(auto&& visit) {
-      visit(field("PartitionIndex"), &partition::index);
-      visit(field("PartitionErrorCode"), &partition::error_code);
-    }
-  };
-  struct topic {
-    std::string_view name;
-    std::vector<partition> partitions;
-    static void fields(auto&& visit) {
-      visit(field("Name"), &topic::name);
-      visit(field("ResultsByPartition"), &topic::partitions);
-    }
-  };
-  std::int32_t throttle_time_ms = 0;
-  std::vector<topic> topics;
-  static void fields(auto&& visit) {
-    visit(field("ThrottleTimeMs"), &add_partitions_to_txn_response::throttle_time_ms);
-    visit(field("ResultsByTopicV3AndBelow"), &add_partitions_to_txn_response::topics);
-  }
-};
-
-struct add_partitions_to_txn_request : api<24, 3, 3> {
-  static constexpr const char* api_name = "AddPartitionsToTxn";
-  using response = add_partitions_to_txn_response;
-  struct topic {
-    std::string_view name;
-    std::vector<std::int32_t> partitions;
-    static void fields(auto&& visit) {
-      visit(field("Name"), &topic::name);
-      visit(field("Partitions"), &topic::partitions);
-    }
-  };
-  std::string_view transactional_id;
-  std::int64_t producer_id = -1;
-  std::int16_t producer_epoch = 0;
-  std::vector<topic> topics;
-  static void fields(auto&& visit) {
-    visit(field("V3AndBelowTransactionalId"), &add_partitions_to_txn_request::transactional_id);
-    visit(field("V3AndBelowProducerId"), &add_partitions_to_txn_request::producer_id);
-    visit(field("V3AndBelowProducerEpoch"), &add_partitions_to_txn_request::producer_epoch);
-    visit(field("V3AndBelowTopics"), &add_partitions_to_txn_request::topics);
-  }
-};
-
-struct end_txn_response : api<26, 3, 3> {
-  static constexpr const char* api_name = "EndTxn";
-  std::int32_t throttle_time_ms = 0;
-  std::int16_t error_code = 0;
-  static void fields(auto&& visit) {
-    visit(field("ThrottleTimeMs"), &end_txn_response::throttle_time_ms);
-    visit(field("ErrorCode"), &end_txn_response::error_code);
-  }
-};
-
-struct end_txn_request : api<26, 3, 3> {
-  static constexpr const char* api_name = "EndTxn";
-  using response = end_txn_response;
-  std::string_view transactional_id;
-  std::int64_t producer_id = -1;
-  std::int16_t producer_epoch = 0;
-  bool committed = false;
-  static void fields(auto&& visit) {
-    visit(field("TransactionalId"), &end_txn_request::transactional_id);
-    visit(field("ProducerId"), &end_txn_request::producer_id);
-    visit(field("ProducerEpoch"), &end_txn_request::producer_epoch);
-    visit(field("Committed"), &end_txn_request::committed);
-  }
-};
-
-struct alter_configs_response : api<44, 1, 1> {
+struct alter_configs_response : api<44, 1, 1, 1> {
   static constexpr const char* api_name = "IncrementalAlterConfigs";
   struct resource {
     std::int16_t error_code = 0;
@@ -360,9 +126,9 @@ struct alter_configs_response : api<44, 1, 1> {
   }
 };
 
-struct alter_configs_request : api<44, 1, 1> {
+struct alter_configs_request : api<44, 1, 1, 1> {
   static constexpr const char* api_name = "IncrementalAlterConfigs";
-  static constexpr std::int8_t of_group = 32, of_topic = 2, set = 0;
+  static constexpr std::int8_t of_group = 32, set = 0;
   using response = alter_configs_response;
   struct config {
     std::string_view name;

@@ -1,0 +1,181 @@
+#include "catch.hpp"
+
+#include "unit/stream_support.hpp"
+
+// A stream's share of the buffer, abandoned batches, and its ends.
+
+namespace {
+
+using kawait::end_reason;
+using kawait::errc;
+using kawait::offset_and_epoch;
+using streams::batch_of;
+using streams::held;
+using streams::offsets_of;
+using streams::rig;
+using offsets = std::vector<std::int64_t>;
+
+// ---- The share of the buffer.
+
+TEST_CASE("fetching stops when the share is full and goes on below half of it", "[stream]") {
+  rig r(32 << 20, 40'000);
+  r.flow_from(0);
+  CHECK(r.stream->wants_fetch());
+  const auto batch = [](std::int64_t base) { return batch_of(base, 1, 4'800); };  // nearly 4,900 bytes
+  for (int i = 0; i < 4; ++i) r.fetched(batch(i));
+  CHECK(r.stream->wants_fetch());  // 19.5 of 40 kB are queued
+  r.fetched(batch(4));
+  CHECK(!r.stream->wants_fetch());  // half of it is enough to read ahead
+  std::vector<held> leases;
+  for (int i = 0; i < 3; ++i) leases.push_back(r.take());
+  CHECK(!r.stream->wants_fetch());  // sticky: what is held is still above half
+  const int demands = r.host.demands;
+  r.give_back(std::move(leases[0]));
+  CHECK(r.stream->wants_fetch());
+  CHECK(r.host.demands == demands + 1);  // told, once
+  r.give_back(std::move(leases[1]));
+  CHECK(r.host.demands == demands + 1);
+}
+
+TEST_CASE("leases that fill the share are an error for the reader, until it releases some", "[stream]") {
+  rig r(32 << 20, 20'000);
+  r.flow_from(0);
+  r.fetched(batch_of(0, 1, 15'000));
+  r.fetched(batch_of(1, 1, 15'000));
+  r.fetched(batch_of(2, 1, 100));
+  held a = r.take(), b = r.take();
+  REQUIRE((a && b));
+  CHECK(r.stream->is_readable());
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::lease_quota);
+  CHECK(r.bad.words == "orders-3");
+  CHECK(!r.stream->wants_fetch());
+  const int readables = r.host.readables;
+  r.give_back(std::move(a));
+  CHECK(r.host.readables == readables + 1);
+  held c = r.take();
+  REQUIRE(c);
+  CHECK(c->first_offset == 2);
+  // It is no end: nothing was stopped.
+  CHECK(r.stream->fetch_position() == offset_and_epoch(3, 0));
+}
+
+TEST_CASE("a batch larger than the share is handed out all the same", "[stream]") {
+  rig r(32 << 20, 16'000);
+  r.flow_from(0);
+  r.fetched(batch_of(0, 1, 100'000));
+  held l = r.take();
+  REQUIRE(l);
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::lease_quota);
+  r.give_back(std::move(l));
+  CHECK(!r.take());
+  CHECK(!r.bad);
+  CHECK(r.stream->wants_fetch());
+}
+
+// ---- Abandoned batches.
+
+TEST_CASE("in automatic mode an abandoned batch ends its stream, naming the offset", "[stream]") {
+  rig r;
+  r.flow_from(0);
+  r.fetched(batch_of(0, 10));
+  r.fetched(batch_of(10, 10));
+  held l = r.take();
+  REQUIRE(l);
+  l->mark_done_through(4);
+  const int readables = r.host.readables;
+  r.give_back(std::move(l), false);
+  CHECK(r.host.readables == readables + 1);
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::batch_abandoned);
+  CHECK(r.bad.words.find("offset 4") != std::string::npos);
+  CHECK(r.bad.words.find("orders-3") != std::string::npos);
+  CHECK(r.stream->tracker().committable() == offset_and_epoch(4, 0));
+  CHECK(!r.stream->wants_fetch());
+}
+
+TEST_CASE("where done() is not required a batch may be released without it", "[stream]") {
+  rig r;
+  r.done_is_required = false;
+  r.flow_from(0);
+  r.fetched(batch_of(0, 10));
+  r.give_back(r.take(), false);
+  CHECK(!r.take());
+  CHECK(!r.bad);
+  CHECK(!r.stream->is_readable());  // or its reader would spin
+  r.fetched(batch_of(10, 10));
+  CHECK(r.stream->is_readable());
+  held l = r.take();
+  REQUIRE(l);
+  CHECK(l->first_offset == 10);
+}
+
+// ---- The end.
+
+TEST_CASE("the end drops what is queued; leases live on", "[stream]") {
+  rig r;
+  r.flow_from(0);
+  r.fetched(batch_of(0, 10));
+  held l = r.take();
+  REQUIRE(l);
+  r.fetched(batch_of(10, 10));
+  const int readables = r.host.readables;
+  bool told = false;
+  const auto wait = [](rig& x, bool& done) -> asio::awaitable<void> {
+    co_await x.stream->ended().wait();
+    done = true;
+  };
+  asio::co_spawn(r.w.executor(), wait(r, told), asio::detached);
+  r.w.poll();
+  CHECK(!told);
+  r.stream->end(end_reason::revoked);
+  r.w.poll();
+  CHECK(told);
+  CHECK(r.host.readables == readables + 1);
+  CHECK(r.stream->is_ended());
+  CHECK(r.stream->why_ended() == end_reason::revoked);
+  CHECK(!r.stream->has_data());
+  CHECK(!r.stream->fetch_position());
+  CHECK(!r.stream->wants_fetch());
+  CHECK(r.stream->is_readable());
+  CHECK(!r.take());
+  CHECK(!r.bad);
+  CHECK(r.stream->work().is_closed());
+  CHECK(!r.stream->work().is_drained());
+  CHECK(offsets_of(*l).size() == 10);
+  CHECK(!l->info->stale.load());
+  r.give_back(std::move(l));
+  CHECK(r.stream->work().is_drained());
+  CHECK(r.stream->tracker().committable() == offset_and_epoch(10, 0));
+}
+
+TEST_CASE("the first end counts", "[stream]") {
+  rig r;
+  r.flow_from(0);
+  r.stream->end(end_reason::failed, kawait::failure(errc::unsupported_broker));
+  r.stream->end(end_reason::lost);
+  CHECK(r.stream->why_ended() == end_reason::failed);
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::unsupported_broker);
+  r.stream->start();
+  r.stream->fail(kawait::failure(errc::no_offset));
+  r.stream->on_located(offset_and_epoch(9));
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::unsupported_broker);
+}
+
+TEST_CASE("a lease may outlive its stream", "[stream]") {
+  rig r;
+  r.flow_from(0);
+  r.fetched(batch_of(0, 10));
+  held l = r.take();
+  REQUIRE(l);
+  r.stream->end(end_reason::lost);
+  r.stream.reset();
+  CHECK(offsets_of(*l).size() == 10);
+  r.give_back(std::move(l));
+  CHECK(r.pool.charged() == 0);
+}
+
+}  // namespace
