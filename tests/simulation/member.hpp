@@ -17,44 +17,16 @@ struct member {
 
   using handler = std::function<asio::awaitable<void>(kawait::partition)>;
 
-  void start(handler h) {
-    auto run = [](member& m, handler work) -> asio::awaitable<void> { co_await kawait::for_each_partition(m.consumer, work); };
-    asio::co_spawn(world.executor(), run(*this, std::move(h)), asio::bind_cancellation_slot(cancel.slot(), [this](std::exception_ptr e) {
-                     ended = true;
-                     thrown = e;
-                   }));
-  }
+  void start(handler h);
   /// Reads and counts; each batch takes `work` of virtual time.
-  void start(std::chrono::milliseconds work = 0ms) {
-    start([this, work](kawait::partition p) -> asio::awaitable<void> {
-      running.insert(p.index());
-      while (auto batch = co_await p.async_next()) {
-        for (const kawait::record& r : *batch) seen[p.index()].push_back(r.offset());
-        if (work > 0ms) co_await kawait::sleep_for(work);
-        batch->done();
-      }
-      ends[p.index()] = p.end_reason();
-      running.erase(p.index());
-    });
-  }
+  void start(std::chrono::milliseconds work = 0ms);
   std::size_t total() const {
     std::size_t n = 0;
     for (const auto& [p, offsets] : seen) n += offsets.size();
     return n;
   }
-  std::error_code error() const {
-    try {
-      if (thrown) std::rethrow_exception(thrown);
-    } catch (const std::system_error& e) {
-      return e.code();
-    } catch (...) {
-      return std::make_error_code(std::errc::state_not_recoverable);
-    }
-    return {};
-  }
-  void close() {
-    asio::co_spawn(world.executor(), consumer.async_close(), [this](std::exception_ptr) { closed = true; });
-  }
+  std::error_code error() const;
+  void close();
 
   kawait::testing::world& world;
   kawait::consumer consumer;

@@ -11,26 +11,10 @@ using committed_map = std::map<std::int32_t, std::int64_t>;
 
 /// A consumer that is run; what else it does the test says.
 struct reader {
-  explicit reader(kawait::testing::world& w, kawait::config c = member_config()) : world(w), consumer(w.executor(), c) {
-    consumer.subscribe(kafka::topic);
-  }
-  void run() {
-    consumer.async_run([this](std::error_code ec) { ended = ec; });
-  }
+  explicit reader(kawait::testing::world& w, kawait::config c = member_config());
+  void run();
   /// Reads batches of all partitions; done, unless told otherwise.
-  void read_all(bool done = true) {
-    consumer.async_next([this, done](std::error_code ec, kawait::batch b) {
-      if (ec) {
-        errors.push_back(ec);
-        return;
-      }
-      order.push_back(b.partition());
-      for (const kawait::record& r : b) seen[b.partition()].push_back(r.offset());
-      if (done) b.done();
-      b = kawait::batch();
-      read_all(done);
-    });
-  }
+  void read_all(bool done = true);
   using handler = std::function<asio::awaitable<void>(kawait::partition)>;
   template <class... Options>
   void handle(handler h, Options... options) {
@@ -47,9 +31,7 @@ struct reader {
     for (const auto& [p, offsets] : seen) n += offsets.size();
     return n;
   }
-  void close() {
-    consumer.async_close(kawait::close_options(), [this](std::error_code ec) { closed = ec; });
-  }
+  void close();
 
   kawait::testing::world& world;
   kawait::consumer consumer;
