@@ -52,32 +52,6 @@ std::int64_t parse_number(const std::string& name, std::string_view text) {
   throw usage_error(name + " " + std::string(text) + ": is not a whole number");
 }
 
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view blanks = " \t\r\f";
-  const auto first = text.find_first_not_of(blanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
-
-/// A line each: name=value, also with ':' or blanks between. Of Java's format, escapes and continued lines are not known.
-void read_properties(kawait::config& config, const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw usage_error(path + ": cannot be read");
-  std::string line;
-  for (int number = 1; std::getline(file, line); ++number) {
-    const std::string_view text = trim(line);
-    if (text.empty() || text.front() == '#' || text.front() == '!') continue;
-    const auto split = std::min(text.find_first_of("=: \t"), text.size());
-    std::string_view value = trim(text.substr(split));
-    if (!value.empty() && (value.front() == '=' || value.front() == ':')) value = trim(value.substr(1));
-    try {
-      config.set(text.substr(0, split), value);
-    } catch (const kawait::error& e) {
-      throw kawait::error(e.code(), path + ':' + std::to_string(number) + ": " + e.words());
-    }
-  }
-}
-
 struct arguments {
   kawait::config config;
   std::string topic;
@@ -123,7 +97,7 @@ arguments arguments::parse(const std::vector<std::string>& words) {
   }
   arguments a;
   for (const auto& [name, value] : given) {
-    if (name == "--consumer.config" || name == "--command-config") read_properties(a.config, value);
+    if (name == "--consumer.config" || name == "--command-config") a.config.load_file(value);
   }
   a.config.set("auto.offset.reset", "earliest");
   a.config.set("enable.auto.commit", "false");

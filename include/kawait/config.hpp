@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <kawait/core/error.hpp>
+#include <kawait/properties.hpp>
 #include <kawait/runtime/options.hpp>
 
 namespace kawait {
@@ -17,8 +18,8 @@ namespace kawait {
 using offset_reset = machine::position_finder::reset_policy;
 
 /// A consumer's settings, typed or by Kafka's property names. Every setter checks at once and throws kawait::error of
-/// errc::invalid_config, whose words name the property, the value and what is allowed: of times 1 ms to 2^31-1 ms, of sizes 1 to
-/// 2^31-1 bytes, of names 1 to 32767 bytes, where the setter does not say otherwise. Copyable; a consumer copies it.
+/// errc::invalid_config, whose words name the property, the value and what is allowed (properties() has the ranges), and leaves the
+/// settings as they were. Copyable; a consumer copies it.
 class config {
  public:
   using milliseconds = std::chrono::milliseconds;
@@ -27,13 +28,18 @@ class config {
   /// "host:port,host:port"
   explicit config(std::string_view bootstrap_servers) { this->bootstrap_servers(bootstrap_servers); }
 
-  /// Kafka's names ("bootstrap.servers", "group.id", ...), in no particular order. Unknown names are errors that tell the nearest known
-  /// one; names that the consumer protocol has no use for (session.timeout.ms, ...) tell what takes their place.
-  KAWAIT_DECL static config from_properties(const std::map<std::string, std::string>& properties);
-  /// One property, as above.
+  /// One property by Kafka's name ("bootstrap.servers", "group.id", ...); properties() lists them. Unknown names are errors that tell the
+  /// nearest known one; names that the consumer protocol has no use for (session.timeout.ms, ...) tell what takes their place.
   KAWAIT_DECL config& set(std::string_view name, std::string_view value);
-  /// Every property that set() knows.
-  KAWAIT_DECL static std::vector<std::string_view> property_names();
+  /// Several, in no particular order.
+  KAWAIT_DECL config& set(const std::map<std::string, std::string>& properties);
+  /// Those of a file in Java's format: a line each, `name=value`, also with `:` or blanks between; comments begin with # or !, a
+  /// backslash at the end continues a line, and \t \n \r \f \uXXXX and \ before any other character are known. Of a name that comes
+  /// twice the last counts. The words of errors begin with the file and the line: "orders.properties:12: ...".
+  KAWAIT_DECL config& load_file(const std::string& path);
+  /// Those of the environment's variables that begin with the prefix: KAWAIT_GROUP_ID is group.id. The words of errors begin with the
+  /// variable's name. An unknown property's variable is an error, too, so the prefix should be nobody else's.
+  KAWAIT_DECL config& load_environment(std::string_view prefix = "KAWAIT_");
 
   /// bootstrap.servers. Required.
   KAWAIT_DECL config& bootstrap_servers(std::string_view list);
@@ -98,6 +104,16 @@ class config {
   KAWAIT_DECL config& request_timeout(milliseconds t);
   /// default.api.timeout.ms: of commits and queries, and of reaching the cluster at all. Default 60 s.
   KAWAIT_DECL config& default_api_timeout(milliseconds t);
+  /// socket.connection.setup.timeout.ms: of connecting to one address, with the handshake. Default 10 s.
+  KAWAIT_DECL config& connection_setup_timeout(milliseconds t);
+  /// reconnect.backoff.ms: before a broker is tried again; doubled each time, with jitter. Default 50 ms.
+  KAWAIT_DECL config& reconnect_backoff(milliseconds t);
+  /// reconnect.backoff.max.ms. Default 1 s.
+  KAWAIT_DECL config& reconnect_backoff_max(milliseconds t);
+  /// retry.backoff.ms: before a request is said again; doubled each time, with jitter. Default 100 ms.
+  KAWAIT_DECL config& retry_backoff(milliseconds t);
+  /// retry.backoff.max.ms. Default 1 s.
+  KAWAIT_DECL config& retry_backoff_max(milliseconds t);
 
   /// Throws unless what is required is there, and neither retry.backoff.max.ms nor reconnect.backoff.max.ms is below the time that it
   /// limits. Called by the consumer's constructor.
@@ -107,8 +123,8 @@ class config {
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
  private:
-  struct property;
-  KAWAIT_DECL static const std::vector<property>& properties();
+  struct setter;
+  KAWAIT_DECL static const std::vector<setter>& setters();
 
   runtime::options values_;
   std::vector<std::string> warnings_;
@@ -118,4 +134,5 @@ class config {
 
 #if defined(KAWAIT_HEADER_ONLY)
 #include <kawait/impl/config.ipp>
+#include <kawait/impl/config_sources.ipp>
 #endif

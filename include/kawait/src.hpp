@@ -69,9 +69,11 @@
 #if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 4
 #include <kawait/impl/batch.ipp>
 #include <kawait/impl/config.ipp>
+#include <kawait/impl/config_sources.ipp>
 #include <kawait/impl/consumer.ipp>
 #include <kawait/impl/for_each.ipp>
 #include <kawait/impl/partition.ipp>
+#include <kawait/impl/properties.ipp>
 #endif
 
 #if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 5

@@ -15,6 +15,9 @@ timeout 60 "$1/readme_snippet0" 127.0.0.1:1 2>"$words" || code=$?
 sed -n '/^## Testing your consumer/,/^## /p' "$root/README.md" | sed -n '/^```cpp/,/^```/p' | sed '1d;$d' |
   diff - "$root/examples/test_your_consumer.cpp" || { echo "the README's test is not examples/test_your_consumer.cpp"; exit 1; }
 
+"$1/properties" | diff "$root/examples/PROPERTIES.md" - ||
+  { echo "examples/PROPERTIES.md is not what build/.../bin/properties prints"; exit 1; }
+
 grep -oE '^\./[a-z]+/[a-z]+\.sh|`\./[a-z]+/[a-z.]+\.sh|`(examples|bench)/[a-z_]+\.(cpp|sh)' "$root/README.md" | tr -d '`' | sort -u |
   while read -r named; do [ -e "$root/$named" ] || { echo "the README names $named, which is not there"; exit 1; }; done
 echo "readme: the snippets run"

@@ -166,9 +166,10 @@ TEST_CASE("config: every property has its default, takes good values, and refuse
       CHECK(shown(c, r.name) == r.standard);
     }
   }
-  const auto names = config::property_names();
-  CHECK(std::set<std::string_view>(names.begin(), names.end()) == tested);
-  CHECK(names.size() == tested.size());
+  std::set<std::string_view> known;
+  for (const kawait::property_info& p : kawait::properties()) known.insert(p.name);
+  CHECK(known == tested);
+  CHECK(known.size() == kawait::properties().size());
 }
 
 TEST_CASE("config: group.protocol refuses what is not supported, and names both values otherwise") {
@@ -192,8 +193,7 @@ TEST_CASE("config: what the consumer protocol has no use for tells what takes it
     CHECK(contains(words, name + " = '45000'"));
     CHECK(contains(words, "group.protocol=consumer"));
     CHECK(contains(words, instead));
-    const auto names = config::property_names();
-    CHECK(std::find(names.begin(), names.end(), name) == names.end());
+    CHECK(kawait::find_property(name) == nullptr);
   }
 }
 
@@ -268,12 +268,32 @@ TEST_CASE("config: what must fit together is checked when a consumer takes it") 
   }
 }
 
-TEST_CASE("config: from_properties takes all, in no order, and refuses the first that is wrong") {
-  const config c = config::from_properties({{"group.id", "g"}, {"bootstrap.servers", "a:1"}, {"max.poll.interval.ms", "9"}});
-  c.check();
+TEST_CASE("config: set takes a map of all, in no order, and refuses the first that is wrong") {
+  config c;
+  c.set({{"group.id", "g"}, {"bootstrap.servers", "a:1"}, {"max.poll.interval.ms", "9"}}).check();
   CHECK(shown(c, "group.id") == "g");
   CHECK(shown(c, "rebalance.timeout.ms") == "9");
-  CHECK(contains(refusal([] { config::from_properties({{"group.id", "g"}, {"check.crcs", "maybe"}}); }), "check.crcs = 'maybe'"));
+  CHECK(contains(refusal([] { config().set({{"group.id", "g"}, {"check.crcs", "maybe"}}); }), "check.crcs = 'maybe'"));
+}
+
+TEST_CASE("config: what properties() says of a default, a least and a most is so") {
+  using type = kawait::property_type;
+  for (const kawait::property_info& p : kawait::properties()) {
+    CAPTURE(std::string(p.name));
+    CHECK(!p.meaning.empty());
+    CHECK((p.type == type::choice) == !p.choices.empty());
+    if (!p.standard.empty()) {
+      config c;
+      CHECK(refusal([&] { c.set(p.name, p.standard); }) == "");
+      CHECK(shown(c, p.name) == p.standard);
+    }
+    if (p.type == type::number || p.type == type::bytes || p.type == type::milliseconds) {
+      CHECK(refusal(p.name, std::to_string(p.min)) == "");
+      CHECK(refusal(p.name, std::to_string(p.max)) == "");
+      CHECK(contains(refusal(p.name, std::to_string(p.min - 1)), "must be from " + std::to_string(p.min)));
+      CHECK(contains(refusal(p.name, std::to_string(p.max + 1)), "to " + std::to_string(p.max)));
+    }
+  }
 }
 
 TEST_CASE("config: the typed setters check as the properties do, and an assignment that failed changes nothing") {
@@ -285,8 +305,16 @@ TEST_CASE("config: the typed setters check as the properties do, and an assignme
   CHECK(contains(refusal([&] { c.fetch_buffer_bytes(std::numeric_limits<std::size_t>::max()); }), "fetch.buffer.bytes = '"));
   CHECK(contains(refusal([&] { c.request_timeout(std::chrono::hours(1000)); }), "request.timeout.ms = '3600000000'"));
   CHECK(contains(refusal([&] { c.group_instance_id(""); }), "group.instance.id = ''"));
+  CHECK(contains(refusal([&] { c.retry_backoff_max(milliseconds(0)); }), "retry.backoff.max.ms = '0'"));
   CHECK(shown(c, "rebalance.timeout.ms") == "5");
   CHECK(shown(c, "group.instance.id") == "(none)");
+  c.connection_setup_timeout(milliseconds(1)).reconnect_backoff(milliseconds(2)).reconnect_backoff_max(milliseconds(3));
+  c.retry_backoff(milliseconds(4)).retry_backoff_max(milliseconds(5));
+  CHECK(shown(c, "socket.connection.setup.timeout.ms") == "1");
+  CHECK(shown(c, "reconnect.backoff.ms") == "2");
+  CHECK(shown(c, "reconnect.backoff.max.ms") == "3");
+  CHECK(shown(c, "retry.backoff.ms") == "4");
+  CHECK(shown(c, "retry.backoff.max.ms") == "5");
 }
 
 }  // namespace

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
+#include <initializer_list>
 #include <numeric>
+#include <utility>
 
 namespace kawait {
 
@@ -15,22 +16,34 @@ namespace detail {
   throw error(errc::invalid_config, std::string(name) + " = '" + std::string(value) + "': " + std::string(why));
 }
 
+/// The value, if the property's range has it.
 template <class Int>
-Int checked(std::string_view name, Int value, std::int64_t min, std::int64_t max) {
-  if (static_cast<std::int64_t>(value) < min || static_cast<std::int64_t>(value) > max) {
-    refuse_setting(name, std::to_string(value), "must be from " + std::to_string(min) + " to " + std::to_string(max));
+Int checked(std::string_view name, Int value) {
+  const property_info& p = *find_property(name);
+  // A size beyond what is signed is beyond every range.
+  if (!std::in_range<std::int64_t>(value) || std::cmp_less(value, p.min) || std::cmp_greater(value, p.max)) {
+    refuse_setting(name, std::to_string(value), "must be from " + std::to_string(p.min) + " to " + std::to_string(p.max));
   }
   return value;
 }
 
-inline std::chrono::milliseconds checked_time(std::string_view name, std::chrono::milliseconds t, std::int64_t min) {
-  return std::chrono::milliseconds(checked(name, t.count(), min, std::numeric_limits<std::int32_t>::max()));
+inline std::chrono::milliseconds checked_time(std::string_view name, std::chrono::milliseconds t) {
+  return std::chrono::milliseconds(checked(name, t.count()));
 }
 
 inline std::string checked_text(std::string_view name, std::string_view text) {
-  if (text.empty()) refuse_setting(name, text, "must not be empty");
-  if (text.size() > 32767) refuse_setting(name, std::string(text.substr(0, 32)) + "...", "is longer than 32767 bytes");
+  const property_info& p = *find_property(name);
+  if (std::cmp_less(text.size(), p.min)) refuse_setting(name, text, "must not be empty");
+  if (std::cmp_greater(text.size(), p.max)) {
+    refuse_setting(name, std::string(text.substr(0, 32)) + "...", "is longer than " + std::to_string(p.max) + " bytes");
+  }
   return std::string(text);
+}
+
+/// One of a choice's words.
+inline std::string_view checked_choice(std::string_view name, std::string_view value, std::initializer_list<std::string_view> words) {
+  if (std::find(words.begin(), words.end(), value) != words.end()) return value;
+  refuse_setting(name, value, "must be " + std::string(find_property(name)->choices));
 }
 
 inline std::int64_t parse_number(std::string_view name, std::string_view value) {
@@ -41,8 +54,11 @@ inline std::int64_t parse_number(std::string_view name, std::string_view value) 
 }
 
 inline std::int32_t parse_int32(std::string_view name, std::string_view value) {
-  return static_cast<std::int32_t>(checked(name, parse_number(name, value), std::numeric_limits<std::int32_t>::min(),
-                                           std::numeric_limits<std::int32_t>::max()));
+  return static_cast<std::int32_t>(checked(name, parse_number(name, value)));
+}
+
+inline std::size_t parse_size(std::string_view name, std::string_view value) {
+  return static_cast<std::size_t>(checked(name, parse_number(name, value)));
 }
 
 inline std::chrono::milliseconds parse_time(std::string_view name, std::string_view value) {
@@ -81,14 +97,14 @@ inline std::string_view replacement_of(std::string_view name) {
 
 }  // namespace detail
 
-struct config::property {
+struct config::setter {
   std::string_view name;
   void (*apply)(config&, std::string_view name, std::string_view value);
 };
 
-KAWAIT_DECL const std::vector<config::property>& config::properties() {
+KAWAIT_DECL const std::vector<config::setter>& config::setters() {
   using sv = std::string_view;
-  static const std::vector<property> all = {
+  static const std::vector<setter> all = {
       {"bootstrap.servers", [](config& c, sv, sv v) { c.bootstrap_servers(v); }},
       {"client.id", [](config& c, sv, sv v) { c.client_id(v); }},
       {"client.rack", [](config& c, sv, sv v) { c.client_rack(v); }},
@@ -96,8 +112,8 @@ KAWAIT_DECL const std::vector<config::property>& config::properties() {
       {"group.instance.id", [](config& c, sv, sv v) { c.group_instance_id(v); }},
       {"group.protocol",
        [](config&, sv n, sv v) {
-         if (v == "classic") detail::refuse_setting(n, v, "the classic protocol is not supported yet; use consumer");
-         if (v != "consumer") detail::refuse_setting(n, v, "must be classic or consumer");
+         if (detail::checked_choice(n, v, {"classic", "consumer"}) == "consumer") return;
+         detail::refuse_setting(n, v, "the classic protocol is not supported yet; use consumer");
        }},
       {"group.protocol.type",
        [](config& c, sv n, sv v) {
@@ -110,21 +126,12 @@ KAWAIT_DECL const std::vector<config::property>& config::properties() {
       {"auto.commit.interval.ms", [](config& c, sv n, sv v) { c.auto_commit_interval(detail::parse_time(n, v)); }},
       {"auto.offset.reset",
        [](config& c, sv n, sv v) {
-         if (v == "earliest") {
-           c.auto_offset_reset(offset_reset::earliest);
-         } else if (v == "latest") {
-           c.auto_offset_reset(offset_reset::latest);
-         } else if (v == "none") {
-           c.auto_offset_reset(offset_reset::none);
-         } else {
-           detail::refuse_setting(n, v, "must be earliest, latest or none");
-         }
+         detail::checked_choice(n, v, {"earliest", "latest", "none"});
+         c.auto_offset_reset(v == "earliest" ? offset_reset::earliest : v == "latest" ? offset_reset::latest : offset_reset::none);
        }},
       {"isolation.level",
        [](config& c, sv n, sv v) {
-         if (v != "read_committed" && v != "read_uncommitted") {
-           detail::refuse_setting(n, v, "must be read_uncommitted or read_committed");
-         }
+         detail::checked_choice(n, v, {"read_committed", "read_uncommitted"});
          c.isolation(v == "read_committed" ? isolation_level::read_committed : isolation_level::read_uncommitted);
        }},
       {"check.crcs", [](config& c, sv n, sv v) { c.check_crcs(detail::parse_bool(n, v)); }},
@@ -132,55 +139,36 @@ KAWAIT_DECL const std::vector<config::property>& config::properties() {
       {"fetch.max.bytes", [](config& c, sv n, sv v) { c.fetch_max_bytes(detail::parse_int32(n, v)); }},
       {"fetch.max.wait.ms", [](config& c, sv n, sv v) { c.fetch_max_wait(detail::parse_time(n, v)); }},
       {"max.partition.fetch.bytes", [](config& c, sv n, sv v) { c.max_partition_fetch_bytes(detail::parse_int32(n, v)); }},
-      {"fetch.buffer.bytes",
-       [](config& c, sv n, sv v) {
-         const auto bytes = detail::checked(n, detail::parse_number(n, v), 0, std::numeric_limits<std::int64_t>::max());
-         c.fetch_buffer_bytes(static_cast<std::size_t>(bytes));
-       }},
-      {"decompression.limit.bytes",
-       [](config& c, sv n, sv v) {
-         const auto bytes = detail::checked(n, detail::parse_number(n, v), 0, std::numeric_limits<std::int64_t>::max());
-         c.decompression_limit(static_cast<std::size_t>(bytes));
-       }},
+      {"fetch.buffer.bytes", [](config& c, sv n, sv v) { c.fetch_buffer_bytes(detail::parse_size(n, v)); }},
+      {"decompression.limit.bytes", [](config& c, sv n, sv v) { c.decompression_limit(detail::parse_size(n, v)); }},
       {"metadata.max.age.ms", [](config& c, sv n, sv v) { c.metadata_max_age(detail::parse_time(n, v)); }},
       {"request.timeout.ms", [](config& c, sv n, sv v) { c.request_timeout(detail::parse_time(n, v)); }},
       {"default.api.timeout.ms", [](config& c, sv n, sv v) { c.default_api_timeout(detail::parse_time(n, v)); }},
-      {"socket.connection.setup.timeout.ms",
-       [](config& c, sv n, sv v) { c.values_.connection_setup_timeout = detail::checked_time(n, detail::parse_time(n, v), 1); }},
-      {"reconnect.backoff.ms",
-       [](config& c, sv n, sv v) { c.values_.reconnect_backoff = detail::checked_time(n, detail::parse_time(n, v), 1); }},
-      {"reconnect.backoff.max.ms",
-       [](config& c, sv n, sv v) { c.values_.reconnect_backoff_max = detail::checked_time(n, detail::parse_time(n, v), 1); }},
-      {"retry.backoff.ms", [](config& c, sv n, sv v) { c.values_.retry_backoff = detail::checked_time(n, detail::parse_time(n, v), 1); }},
-      {"retry.backoff.max.ms",
-       [](config& c, sv n, sv v) { c.values_.retry_backoff_max = detail::checked_time(n, detail::parse_time(n, v), 1); }},
+      {"socket.connection.setup.timeout.ms", [](config& c, sv n, sv v) { c.connection_setup_timeout(detail::parse_time(n, v)); }},
+      {"reconnect.backoff.ms", [](config& c, sv n, sv v) { c.reconnect_backoff(detail::parse_time(n, v)); }},
+      {"reconnect.backoff.max.ms", [](config& c, sv n, sv v) { c.reconnect_backoff_max(detail::parse_time(n, v)); }},
+      {"retry.backoff.ms", [](config& c, sv n, sv v) { c.retry_backoff(detail::parse_time(n, v)); }},
+      {"retry.backoff.max.ms", [](config& c, sv n, sv v) { c.retry_backoff_max(detail::parse_time(n, v)); }},
   };
   return all;
 }
 
-KAWAIT_DECL std::vector<std::string_view> config::property_names() {
-  std::vector<std::string_view> names;
-  for (const property& p : properties()) names.push_back(p.name);
-  return names;
-}
-
-KAWAIT_DECL config config::from_properties(const std::map<std::string, std::string>& properties) {
-  config c;
-  for (const auto& [name, value] : properties) c.set(name, value);
-  return c;
+KAWAIT_DECL config& config::set(const std::map<std::string, std::string>& properties) {
+  for (const auto& [name, value] : properties) set(name, value);
+  return *this;
 }
 
 KAWAIT_DECL config& config::set(std::string_view name, std::string_view value) {
-  for (const property& p : properties()) {
-    if (p.name != name) continue;
-    p.apply(*this, name, value);
+  for (const setter& s : setters()) {
+    if (s.name != name) continue;
+    s.apply(*this, name, value);
     return *this;
   }
   if (const auto instead = detail::replacement_of(name); !instead.empty()) {
     detail::refuse_setting(name, value, "has no meaning under group.protocol=consumer; set " + std::string(instead));
   }
   const auto& all = properties();
-  const auto nearest = std::min_element(all.begin(), all.end(), [&](const property& a, const property& b) {
+  const auto nearest = std::min_element(all.begin(), all.end(), [&](const property_info& a, const property_info& b) {
     return detail::edit_distance(name, a.name) < detail::edit_distance(name, b.name);
   });
   detail::refuse_setting(name, value, "no such property; the nearest known is " + std::string(nearest->name));
@@ -219,64 +207,87 @@ KAWAIT_DECL config& config::remote_assignor(std::string_view name) {
 }
 
 KAWAIT_DECL config& config::rebalance_timeout(milliseconds t) {
-  values_.rebalance_timeout = detail::checked_time("rebalance.timeout.ms", t, 1);
+  values_.rebalance_timeout = detail::checked_time("rebalance.timeout.ms", t);
   return *this;
 }
 
 KAWAIT_DECL config& config::max_poll_interval(milliseconds t) {
-  values_.max_poll_interval = detail::checked_time("max.poll.interval.ms", t, 1);
+  values_.max_poll_interval = detail::checked_time("max.poll.interval.ms", t);
   return *this;
 }
 
 KAWAIT_DECL config& config::auto_commit_interval(milliseconds t) {
-  values_.auto_commit_interval = detail::checked_time("auto.commit.interval.ms", t, 1);
+  values_.auto_commit_interval = detail::checked_time("auto.commit.interval.ms", t);
   return *this;
 }
 
 KAWAIT_DECL config& config::fetch_min_bytes(std::int32_t bytes) {
-  values_.fetch_min_bytes = detail::checked("fetch.min.bytes", bytes, 0, std::numeric_limits<std::int32_t>::max());
+  values_.fetch_min_bytes = detail::checked("fetch.min.bytes", bytes);
   return *this;
 }
 
 KAWAIT_DECL config& config::fetch_max_bytes(std::int32_t bytes) {
-  values_.fetch_max_bytes = detail::checked("fetch.max.bytes", bytes, 1, std::numeric_limits<std::int32_t>::max());
+  values_.fetch_max_bytes = detail::checked("fetch.max.bytes", bytes);
   return *this;
 }
 
 KAWAIT_DECL config& config::fetch_max_wait(milliseconds t) {
-  values_.fetch_max_wait = detail::checked_time("fetch.max.wait.ms", t, 0);
+  values_.fetch_max_wait = detail::checked_time("fetch.max.wait.ms", t);
   return *this;
 }
 
 KAWAIT_DECL config& config::max_partition_fetch_bytes(std::int32_t bytes) {
-  values_.max_partition_fetch_bytes = detail::checked("max.partition.fetch.bytes", bytes, 1, std::numeric_limits<std::int32_t>::max());
+  values_.max_partition_fetch_bytes = detail::checked("max.partition.fetch.bytes", bytes);
   return *this;
 }
 
 KAWAIT_DECL config& config::fetch_buffer_bytes(std::size_t bytes) {
-  values_.fetch_buffer_bytes =
-      static_cast<std::size_t>(detail::checked("fetch.buffer.bytes", static_cast<std::int64_t>(bytes), 1 << 20, std::int64_t{1} << 40));
+  values_.fetch_buffer_bytes = detail::checked("fetch.buffer.bytes", bytes);
   return *this;
 }
 
 KAWAIT_DECL config& config::decompression_limit(std::size_t bytes) {
-  values_.decompression_limit = static_cast<std::size_t>(
-      detail::checked("decompression.limit.bytes", static_cast<std::int64_t>(bytes), 1 << 20, std::int64_t{1} << 40));
+  values_.decompression_limit = detail::checked("decompression.limit.bytes", bytes);
   return *this;
 }
 
 KAWAIT_DECL config& config::metadata_max_age(milliseconds t) {
-  values_.metadata_max_age = detail::checked_time("metadata.max.age.ms", t, 1);
+  values_.metadata_max_age = detail::checked_time("metadata.max.age.ms", t);
   return *this;
 }
 
 KAWAIT_DECL config& config::request_timeout(milliseconds t) {
-  values_.request_timeout = detail::checked_time("request.timeout.ms", t, 1);
+  values_.request_timeout = detail::checked_time("request.timeout.ms", t);
   return *this;
 }
 
 KAWAIT_DECL config& config::default_api_timeout(milliseconds t) {
-  values_.default_api_timeout = detail::checked_time("default.api.timeout.ms", t, 1);
+  values_.default_api_timeout = detail::checked_time("default.api.timeout.ms", t);
+  return *this;
+}
+
+KAWAIT_DECL config& config::connection_setup_timeout(milliseconds t) {
+  values_.connection_setup_timeout = detail::checked_time("socket.connection.setup.timeout.ms", t);
+  return *this;
+}
+
+KAWAIT_DECL config& config::reconnect_backoff(milliseconds t) {
+  values_.reconnect_backoff = detail::checked_time("reconnect.backoff.ms", t);
+  return *this;
+}
+
+KAWAIT_DECL config& config::reconnect_backoff_max(milliseconds t) {
+  values_.reconnect_backoff_max = detail::checked_time("reconnect.backoff.max.ms", t);
+  return *this;
+}
+
+KAWAIT_DECL config& config::retry_backoff(milliseconds t) {
+  values_.retry_backoff = detail::checked_time("retry.backoff.ms", t);
+  return *this;
+}
+
+KAWAIT_DECL config& config::retry_backoff_max(milliseconds t) {
+  values_.retry_backoff_max = detail::checked_time("retry.backoff.max.ms", t);
   return *this;
 }
 

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <algorithm>
+
+#include <kawait/properties.hpp>
+
+namespace kawait {
+
+namespace detail {
+
+using enum property_type;
+
+constexpr std::int64_t int_max = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t longest_text = 32'767;
+constexpr std::int64_t mebibyte = std::int64_t{1} << 20;
+constexpr std::int64_t tebibyte = std::int64_t{1} << 40;
+
+inline void add_group_properties(std::vector<property_info>& all) {
+  all.insert(
+      all.end(),
+      {
+          {"bootstrap.servers", list, "", 1, longest_text, "",
+           "host:port of some brokers, separated by commas; the others are learnt from them. Required."},
+          {"client.id", text, "kawait", 1, longest_text, "", "How the brokers' logs and quotas call the client."},
+          {"client.rack", text, "", 1, longest_text, "",
+           "Told to the group for rack-aware assignors (those of Kafka 4.3 do not read it). Fetching is from leaders, whatever it is."},
+          {"group.id", text, "", 1, longest_text, "", "The consumer group. Required by subscribe() and by commits."},
+          {"group.instance.id", text, "", 1, longest_text, "",
+           "Makes the member static (KIP-345): its partitions wait for its return while the session lasts."},
+          {"group.protocol", choice, "consumer", 0, 0, "classic or consumer",
+           "The group's protocol: consumer is KIP-848's. classic is not supported yet."},
+          {"group.protocol.type", text, "", 0, longest_text, "", "Accepted with a warning: the broker knows the group's type."},
+          {"group.remote.assignor", text, "", 1, longest_text, "",
+           "uniform, range or another that the broker has; by default the broker decides."},
+          {"max.poll.interval.ms", milliseconds, "300000", 1, int_max, "",
+           "How long a partition with data may go without a sign of work."},
+          {"rebalance.timeout.ms", milliseconds, "", 1, int_max, "",
+           "How long the group waits for partitions that are to be given up. Default: max.poll.interval.ms, as in Java."},
+          {"enable.auto.commit", boolean, "true", 0, 0, "",
+           "What is done is committed every auto.commit.interval.ms, at revocation and at close; else only by async_commit()."},
+          {"auto.commit.interval.ms", milliseconds, "5000", 1, int_max, "", "Between automatic commits."},
+          {"auto.offset.reset", choice, "latest", 0, 0, "earliest, latest or none",
+           "Where a partition starts for which the group has no committed offset, or one that is out of range; none: with an error."},
+      });
+}
+
+inline void add_fetch_properties(std::vector<property_info>& all) {
+  all.insert(
+      all.end(),
+      {
+          {"isolation.level", choice, "read_uncommitted", 0, 0, "read_uncommitted or read_committed",
+           "Whether records of transactions are shown before they are committed, and if they are aborted."},
+          {"check.crcs", boolean, "true", 0, 0, "", "Whether each record batch's checksum is checked."},
+          {"fetch.min.bytes", number, "1", 0, int_max, "", "A broker waits for so much data, up to fetch.max.wait.ms."},
+          {"fetch.max.bytes", bytes, "52428800", 1, int_max, "",
+           "Of one response. A request asks for no more than its share of fetch.buffer.bytes."},
+          {"fetch.max.wait.ms", milliseconds, "500", 0, int_max, "", "How long a broker may wait for fetch.min.bytes."},
+          {"max.partition.fetch.bytes", bytes, "1048576", 1, int_max, "", "Of one partition in one response."},
+          {"fetch.buffer.bytes", bytes, "33554432", mebibyte, tebibyte, "",
+           "Fetched and decompressed data of all partitions, read or not. May be exceeded by one response and one decompressed batch."},
+          {"decompression.limit.bytes", bytes, "67108864", mebibyte, tebibyte, "",
+           "The most that one record batch may decompress to; more is an error."},
+      });
+}
+
+inline void add_network_properties(std::vector<property_info>& all) {
+  all.insert(
+      all.end(),
+      {
+          {"metadata.max.age.ms", milliseconds, "300000", 1, int_max, "", "Metadata is asked for again at least so often."},
+          {"request.timeout.ms", milliseconds, "30000", 1, int_max, "", "How long a request waits for its answer."},
+          {"default.api.timeout.ms", milliseconds, "60000", 1, int_max, "",
+           "Of commits and queries with all their retries, and of reaching the cluster at all."},
+          {"socket.connection.setup.timeout.ms", milliseconds, "10000", 1, int_max, "", "Of connecting to one address, with the handshake."},
+          {"reconnect.backoff.ms", milliseconds, "50", 1, int_max, "",
+           "Before a broker is tried again; doubled each time, with jitter, up to reconnect.backoff.max.ms."},
+          {"reconnect.backoff.max.ms", milliseconds, "1000", 1, int_max, "", "At least reconnect.backoff.ms."},
+          {"retry.backoff.ms", milliseconds, "100", 1, int_max, "",
+           "Before a request is said again; doubled each time, with jitter, up to retry.backoff.max.ms."},
+          {"retry.backoff.max.ms", milliseconds, "1000", 1, int_max, "", "At least retry.backoff.ms."},
+      });
+}
+
+}  // namespace detail
+
+KAWAIT_DECL const std::vector<property_info>& properties() {
+  static const std::vector<property_info> all = [] {
+    std::vector<property_info> list;
+    detail::add_group_properties(list);
+    detail::add_fetch_properties(list);
+    detail::add_network_properties(list);
+    return list;
+  }();
+  return all;
+}
+
+KAWAIT_DECL const property_info* find_property(std::string_view name) noexcept {
+  const auto& all = properties();
+  const auto found = std::find_if(all.begin(), all.end(), [name](const property_info& p) { return p.name == name; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+}  // namespace kawait
