@@ -82,6 +82,7 @@
 #include <kawait/testing/impl/broker.ipp>
 #include <kawait/testing/impl/broker_connections.ipp>
 #include <kawait/testing/impl/broker_core.ipp>
+#include <kawait/testing/impl/broker_faults.ipp>
 #include <kawait/testing/impl/broker_fetch.ipp>
 #include <kawait/testing/impl/broker_groups.ipp>
 #include <kawait/testing/impl/broker_produce.ipp>
@@ -91,8 +92,15 @@
 #include <kawait/testing/impl/cluster_state.ipp>
 #include <kawait/testing/impl/consumer_group.ipp>
 #include <kawait/testing/impl/event_trace.ipp>
+#include <kawait/testing/impl/fault.ipp>
+#include <kawait/testing/impl/fault_catalogue.ipp>
+#include <kawait/testing/impl/fault_errors.ipp>
+#include <kawait/testing/impl/fault_groups.ipp>
+#include <kawait/testing/impl/fault_logs.ipp>
+#include <kawait/testing/impl/fault_nodes.ipp>
+#include <kawait/testing/impl/fault_requests.ipp>
 #include <kawait/testing/impl/faults.ipp>
-#include <kawait/testing/impl/faults_cluster.ipp>
+#include <kawait/testing/impl/faults_state.ipp>
 #include <kawait/testing/impl/fetch_sessions.ipp>
 #include <kawait/testing/impl/group_coordinator.ipp>
 #include <kawait/testing/impl/group_coordinator_offsets.ipp>
@@ -104,6 +112,7 @@
 #include <kawait/testing/impl/partition_log.ipp>
 #include <kawait/testing/impl/partition_log_read.ipp>
 #include <kawait/testing/impl/producer_state.ipp>
+#include <kawait/testing/impl/record_faults.ipp>
 #include <kawait/testing/impl/topic_pattern.ipp>
 #include <kawait/testing/impl/topic_table.ipp>
 #include <kawait/testing/impl/world.ipp>

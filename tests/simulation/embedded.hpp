@@ -17,6 +17,7 @@ using kawait::testing::fault;
 using kawait::testing::producer_record;
 using simulated::range;
 using simulated::reader;
+namespace net = kawait::net;
 namespace testing = kawait::testing;
 namespace net = kawait::net;
 

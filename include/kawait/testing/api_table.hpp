@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include <kawait/testing/generation.hpp>
@@ -27,6 +28,30 @@ enum class api_key : std::int16_t {
   consumer_group_heartbeat = 68,
   consumer_group_describe = 69
 };
+
+/// As above: "consumer_group_heartbeat"; "unknown" for others.
+inline std::string_view name_of(api_key key) noexcept {
+  switch (key) {
+    case api_key::produce: return "produce";
+    case api_key::fetch: return "fetch";
+    case api_key::list_offsets: return "list_offsets";
+    case api_key::metadata: return "metadata";
+    case api_key::offset_commit: return "offset_commit";
+    case api_key::offset_fetch: return "offset_fetch";
+    case api_key::find_coordinator: return "find_coordinator";
+    case api_key::describe_groups: return "describe_groups";
+    case api_key::api_versions: return "api_versions";
+    case api_key::create_topics: return "create_topics";
+    case api_key::delete_topics: return "delete_topics";
+    case api_key::init_producer_id: return "init_producer_id";
+    case api_key::offset_for_leader_epoch: return "offset_for_leader_epoch";
+    case api_key::add_partitions_to_txn: return "add_partitions_to_txn";
+    case api_key::end_txn: return "end_txn";
+    case api_key::consumer_group_heartbeat: return "consumer_group_heartbeat";
+    case api_key::consumer_group_describe: return "consumer_group_describe";
+  }
+  return "unknown";
+}
 
 struct api_range {
   api_key key;

@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <kawait/core/types.hpp>
@@ -16,6 +18,7 @@
 #include <kawait/testing/broker_options.hpp>
 #include <kawait/testing/fault.hpp>
 #include <kawait/testing/group_coordinator.hpp>
+#include <kawait/testing/memory_network.hpp>
 #include <kawait/testing/partition_log.hpp>
 
 namespace kawait::testing {
@@ -55,14 +58,10 @@ class broker {
   /// Closes listeners and connections for good.
   KAWAIT_DECL void close();
 
-  /// What to give to a client: "host:port" of every node, separated by commas.
+  KAWAIT_DECL asio::any_io_executor get_executor() const;
+
+  /// What to give to a client: "host:port" of every node, separated by commas; or of broker_options::bootstrap_name.
   KAWAIT_DECL std::string bootstrap() const;
-  /// The ids of all nodes, up or not.
-  KAWAIT_DECL std::vector<std::int32_t> nodes() const;
-  /// All partitions of all topics.
-  KAWAIT_DECL std::vector<topic_partition> partitions() const;
-  /// The time of the executor's environment.
-  KAWAIT_DECL net::time_point now() const;
   /// Where a node listens.
   KAWAIT_DECL net::host_port address(std::int32_t node) const;
 
@@ -75,6 +74,8 @@ class broker {
   /// Adds partitions until there are `total`.
   KAWAIT_DECL void grow_topic(const std::string& name, std::int32_t total);
   KAWAIT_DECL uuid topic_id(const std::string& name) const;
+  /// Name and count of partitions of each, by name.
+  KAWAIT_DECL std::vector<std::pair<std::string, std::int32_t>> topics() const;
 
   // --- Records.
   /// Appends one record batch; returns the offset of its first record.
@@ -88,10 +89,14 @@ class broker {
   KAWAIT_DECL void end_transaction(const std::string& topic, std::int32_t partition, std::int64_t producer_id, bool commit);
 
   // --- Nodes and leaders.
+  /// The ids of all; of those that are up.
+  KAWAIT_DECL std::vector<std::int32_t> nodes() const;
+  KAWAIT_DECL std::vector<std::int32_t> live_nodes() const;
   /// The next leader epoch begins there.
   KAWAIT_DECL void set_leader(const std::string& topic, std::int32_t partition, std::int32_t node);
   /// The node, or -1 while there is none.
   KAWAIT_DECL std::int32_t leader(const std::string& topic, std::int32_t partition) const;
+  KAWAIT_DECL std::vector<std::int32_t> replicas(const std::string& topic, std::int32_t partition) const;
   KAWAIT_DECL std::int32_t leader_epoch(const std::string& topic, std::int32_t partition) const;
   /// The leader loses what lies at `offset` and above, and the next epoch begins on `node`: an unclean election.
   KAWAIT_DECL void elect_uncleanly(const std::string& topic, std::int32_t partition, std::int32_t node, std::int64_t offset);
@@ -106,16 +111,29 @@ class broker {
   KAWAIT_DECL void thaw_node(std::int32_t node);
   /// Cuts all connections of a node, or of all nodes (0); they may be opened again at once.
   KAWAIT_DECL void cut_connections(std::int32_t node = 0);
+  /// Closes the connections over which nothing was asked or answered for so long, as connections.max.idle.ms does. How many.
+  KAWAIT_DECL std::size_t close_idle_connections(std::chrono::milliseconds idle);
+  /// The node goes to another address of a network in memory, as a container does that is started anew: its connections are cut,
+  /// the old address is nobody's, metadata tells the new one. Throws kawait::error(errc::invalid_config) over real sockets.
+  KAWAIT_DECL void move_node(std::int32_t node, const std::string& host);
+  KAWAIT_DECL bool has_bootstrap_name() const;
+  /// Whether broker_options::bootstrap_name resolves to anything.
+  KAWAIT_DECL void set_name_resolves(bool yes);
+  /// While held, metadata tells the leaders and their epochs as they were when it began, whatever becomes of them.
+  KAWAIT_DECL void hold_metadata(bool yes);
   /// The node forgets its fetch sessions, as a restarted one has.
   KAWAIT_DECL void forget_fetch_sessions(std::int32_t node);
 
   // --- Groups.
   /// The coordinator's state, to look at or to meddle with; what follows from it happens when the context runs.
   KAWAIT_DECL group_coordinator& group();
-  /// A member without a client joins, now; the group's others are rebalanced against it. What it is answered, if that is an error.
+  /// A member without a client joins, now; the group's others are rebalanced against it. What it is answered, if that is an
+  /// error.
   ///
   ///     broker.add_member("billing", testing::scripted_member("another", {"orders"}));
   KAWAIT_DECL failure add_member(std::string_view group, scripted_member member);
+  /// It leaves for good. False if there is none.
+  KAWAIT_DECL bool remove_member(std::string_view group, std::string_view member_id);
   /// The node that coordinates groups and transactions; by default the first that is up.
   KAWAIT_DECL std::int32_t coordinator() const;
   KAWAIT_DECL void set_coordinator(std::int32_t node);
@@ -125,6 +143,8 @@ class broker {
   // --- Faults and watching.
   /// Asked about every request before it is served; empty: all is well.
   KAWAIT_DECL void set_faults(fault_decision decide);
+  /// Asked about every attempt to connect to a node in memory, whether it is up or not; empty: all is well.
+  KAWAIT_DECL void set_connection_faults(std::function<void(std::int32_t, const connection_attempt&, connection_plan&)> decide);
   /// Answers of this API say so and the connection is mute for that long, as by a quota. Zero: no more.
   KAWAIT_DECL void throttle(api_key api, std::chrono::milliseconds d);
   /// The last requests that arrived, the oldest first; at most 100,000.

@@ -20,8 +20,10 @@
 #include <kawait/protocol/codec.hpp>
 #include <kawait/testing/broker_options.hpp>
 #include <kawait/testing/cluster_state.hpp>
+#include <kawait/testing/event_trace.hpp>
 #include <kawait/testing/fault.hpp>
 #include <kawait/testing/group_coordinator.hpp>
+#include <kawait/testing/memory_network.hpp>
 #include <kawait/testing/messages/fetch.hpp>
 #include <kawait/testing/messages/find_coordinator.hpp>
 #include <kawait/testing/messages/groups.hpp>
@@ -40,6 +42,9 @@ struct connection {
   std::unique_ptr<net::transport> stream;
   bool closed = false;
   bool silent = false;
+  bool busy = false;            // with a request
+  net::time_point used{};       // when it was last
+  std::optional<fault> spoils;  // the next records that it fetches
   std::map<api_key, std::size_t> counts;
 
   void close() {
@@ -59,7 +64,8 @@ struct incoming {
   std::span<const std::byte> body;
   std::deque<std::string> words;
   kafka_error refused = kafka_error::none;  ///< By a fault: the answer to give.
-  bool corrupt_records = false;             ///< By a fault.
+  const fault* edits = nullptr;             ///< And what is to be done to it.
+  const fault* spoils = nullptr;            ///< What is to be wrong with the records.
 
   std::string_view keep(std::string text) { return words.emplace_back(std::move(text)); }
 };
@@ -89,6 +95,10 @@ class core : public std::enable_shared_from_this<core> {
   KAWAIT_DECL void listen(std::int32_t node);
   KAWAIT_DECL void stop_listening(std::int32_t node);
   KAWAIT_DECL void cut(std::int32_t node);
+  KAWAIT_DECL memory_network& memory();
+  /// What the cluster is to the network in memory, of which the addresses of nodes are a part.
+  KAWAIT_DECL void publish_name();
+  KAWAIT_DECL void watch_connections(std::int32_t node, bool yes);
 
   /// Waiting fetches and the group's clock look again, after what runs now.
   void touch() {
@@ -109,7 +119,8 @@ class core : public std::enable_shared_from_this<core> {
                                                  std::unique_ptr<net::transport> stream);
   KAWAIT_DECL asio::awaitable<bool> read_frame(connection& c, std::vector<std::byte>& frame);
   KAWAIT_DECL asio::awaitable<void> serve_one(connection& c, incoming& in);
-  KAWAIT_DECL asio::awaitable<void> send(connection& c, reply& r, const fault& f);
+  KAWAIT_DECL asio::awaitable<void> send(connection& c, reply& r);
+  KAWAIT_DECL void distort(connection& c, const incoming& in, reply& r, const fault& f);
   KAWAIT_DECL asio::awaitable<void> while_frozen(connection& c);
   KAWAIT_DECL fault decide(connection& c, const incoming& in);
   KAWAIT_DECL static asio::awaitable<void> accept_loop(std::shared_ptr<core> self, std::int32_t node,
@@ -145,6 +156,7 @@ class core : public std::enable_shared_from_this<core> {
     std::vector<std::pair<topic_id_partition, messages::fetch_response::partition>> parts;
     std::deque<std::vector<std::byte>> records;  // what the parts view
     std::size_t bytes = 0;
+    bool spoilt = false;  // by the fault that is due
     bool urgent = false;  // an error, a diverging epoch or another replica: the answer does not wait
   };
   KAWAIT_DECL std::vector<fetch_wish> wishes_of(const messages::fetch_request& q, const incoming& in,
@@ -175,6 +187,10 @@ class core : public std::enable_shared_from_this<core> {
   net::condition changed;        // of anything that a waiting request looks at
   net::condition group_changed;  // of what the group's clock looks at
   fault_decision faults;
+  std::function<void(std::int32_t, const connection_attempt&, connection_plan&)> connection_faults;
+  bool name_resolves = true;
+  std::optional<std::map<topic_id_partition, std::pair<std::int32_t, std::int32_t>>> held_leaders;  // with their epochs
+  event_trace* trace = nullptr;  // of the network in memory
   std::map<api_key, std::chrono::milliseconds> throttles;
   std::deque<seen_request> seen;
   std::map<api_key, std::size_t> counts;
@@ -204,6 +220,7 @@ void core::add_endpoint(std::vector<Endpoint>& list, std::int32_t id) {
 #if defined(KAWAIT_HEADER_ONLY)
 #include <kawait/testing/impl/broker_connections.ipp>
 #include <kawait/testing/impl/broker_core.ipp>
+#include <kawait/testing/impl/broker_faults.ipp>
 #include <kawait/testing/impl/broker_fetch.ipp>
 #include <kawait/testing/impl/broker_groups.ipp>
 #include <kawait/testing/impl/broker_produce.ipp>

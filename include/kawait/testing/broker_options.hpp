@@ -17,6 +17,9 @@ struct broker_options {
   group_options group;         ///< Session time-out, heartbeat interval, assignors; its generation is the whole cluster's.
   bool loopback = false;       ///< Real sockets on `host`; else the network of the testing::world that the executor belongs to.
   std::string host;            ///< By default "127.0.0.1", or "10.0.0.<id>" in memory.
+  /// In memory, with hosts as by default: what broker::bootstrap() says instead of every node, a name that resolves to the
+  /// addresses of all nodes, wherever they move. Nothing: the nodes themselves.
+  std::string bootstrap_name;
   std::uint16_t port = 0;      ///< Of the first node; the others' follow. 0: any that are free, or 9092 in memory.
   std::vector<std::string> racks;            ///< broker.rack of each node, from the first on.
   std::int32_t auto_create_partitions = 0;   ///< Topics asked for by name come to be with so many partitions. 0: they do not.

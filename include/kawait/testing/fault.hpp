@@ -6,10 +6,13 @@
 #include <functional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include <kawait/core/kafka_error.hpp>
 #include <kawait/net/network.hpp>
+#include <kawait/protocol/consumer_group_heartbeat.hpp>
 #include <kawait/testing/api_table.hpp>
+#include <kawait/testing/record_faults.hpp>
 
 namespace kawait::testing {
 
@@ -26,6 +29,18 @@ struct request_view {
   std::span<const std::byte> body;       ///< The message, behind its header.
 };
 
+/// What a heartbeat of a group's member is for.
+enum class heartbeat_kind : std::uint8_t {
+  none,             ///< It is no heartbeat.
+  join,             ///< Member epoch 0: for the first time, or anew.
+  keep_alive,       ///< Nothing is new.
+  acknowledgement,  ///< It says what the member owns: partitions given up or taken over.
+  leave             ///< Member epoch -1, or -2 of a static member that will be back.
+};
+
+/// What this request is for, by its body.
+KAWAIT_DECL heartbeat_kind heartbeat_kind_of(const request_view& r);
+
 /// What goes wrong with a request.
 struct fault {
   enum class kind {
@@ -37,16 +52,27 @@ struct fault {
     close_after,     ///< It is served; the connection is closed instead of an answer.
     cut_answer,      ///< It is served; after `bytes` of the answer the connection is closed.
     corrupt_answer,  ///< It is served; the byte `bytes` of the answer (modulo its size, the length not counted) is inverted.
-    corrupt_records, ///< It is served; a byte of the first record batch of a fetch is inverted that its CRC covers.
-    stall_answer,    ///< It is served; after `bytes` of the answer nothing more comes, of this or later answers. It stays open.
-    wrong_length,    ///< It is served; the answer's length is `bytes`, which may be negative or huge, and the connection stays.
-    silence          ///< Nothing is done for this request or any later one of the connection, which stays open.
+    silence,         ///< Nothing is done for this request or any later one of the connection, which stays open.
+    partial_answer,  ///< It is served; 1 + `bytes` of the answer (modulo its size less 1), then silence on the open connection.
+    wrong_id,        ///< It is served; the answer bears the correlation id of another request.
+    wrong_length,    ///< It is served; the answer's frame announces `length` bytes.
+    short_answer,    ///< It is served; a sound frame with `bytes` (modulo its size) of the answer's body.
+    repeat_answer,   ///< It is served and answered twice.
+    hostile_count,   ///< It is served; the first count or length in the answer says four thousand millions.
+    edit_heartbeat,  ///< A heartbeat is served, then `edit` changes its answer.
+    spoil_records    ///< `records` is wrong with the first records fetched over the connection, by this request or a later one.
   };
   kind what = kind::none;
   kafka_error error = kafka_error::none;
   std::size_t bytes = 0;
+  std::int32_t length = 0;
+  record_fault records = record_fault::bad_crc;
+  wire::codec codec = wire::codec::none;      ///< Of a record_fault::bomb.
+  /// False if it found nothing to change.
+  std::function<bool(protocol::consumer_group_heartbeat_response&)> edit;
   std::chrono::milliseconds delay{0};         ///< Before it is served, if at all. Later requests of the connection wait.
   std::chrono::milliseconds answer_delay{0};  ///< After it was served.
+  std::function<void()> struck;               ///< Called when it has its effect, which for want of an answer may be never.
 
   fault() = default;
   fault(kind k) : what(k) {}
@@ -66,14 +92,20 @@ struct fault {
     f.bytes = at;
     return f;
   }
-  static fault stall_after(std::size_t n) {
-    fault f(kind::stall_answer);
-    f.bytes = n;
+  static fault with_length(std::int32_t announced) {
+    fault f(kind::wrong_length);
+    f.length = announced;
     return f;
   }
-  static fault length(std::int32_t n) {
-    fault f(kind::wrong_length);
-    f.bytes = static_cast<std::uint32_t>(n);
+  static fault spoilt(record_fault what, wire::codec codec = wire::codec::none) {
+    fault f(kind::spoil_records);
+    f.records = what;
+    f.codec = codec;
+    return f;
+  }
+  static fault edited(std::function<bool(protocol::consumer_group_heartbeat_response&)> how) {
+    fault f(kind::edit_heartbeat);
+    f.edit = std::move(how);
     return f;
   }
   static fault delayed(std::chrono::milliseconds d) {
@@ -92,3 +124,7 @@ struct fault {
 using fault_decision = std::function<fault(const request_view&)>;
 
 }  // namespace kawait::testing
+
+#if defined(KAWAIT_HEADER_ONLY)
+#include <kawait/testing/impl/fault.ipp>
+#endif

@@ -4,131 +4,158 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <limits>
+#include <iosfwd>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include <kawait/detail/asio.hpp>
 #include <kawait/testing/broker.hpp>
 #include <kawait/testing/fault.hpp>
+#include <kawait/testing/fault_catalogue.hpp>
+#include <kawait/testing/memory_network.hpp>
 
 namespace kawait::testing {
 
-/// What a heartbeat is for.
-enum class heartbeat_kind { any, join, keep_alive, acknowledgement, leave };
+namespace faults_detail {
+class state;
+struct rule;
+}  // namespace faults_detail
 
-/// When something goes wrong with requests. Made by faults; every setter returns the rule:
+/// A fault in the making: first whom it may strike, then which of those, at last what it is. Only the last makes it count; a rule
+/// without it does nothing, and after it the rule can be used again, for another.
 ///
-///     faults.on(api_key::consumer_group_heartbeat, fault::kind::drop_answer).number(3);
-///     faults.on(api_key::fetch, fault::answer_with(kafka_error::not_leader_or_follower)).node(2).chance(0.1);
-class fault_rule {
+///     faults.on(api_key::consumer_group_heartbeat).nth(3).drop_answer();
+///     faults.on(api_key::offset_commit).from(2).answer(kafka_error::stale_member_epoch);    // the second and all later ones
+///     faults.on(api_key::fetch).node(2).every(10).inject("bad-crc");
+///     faults.on_request().client("kawait").chance(0.01).inject("lost-answer");
+///     faults.on_connection().from(2).times(3).inject("black-hole");
+class [[nodiscard]] fault_rule {
  public:
-  /// Only the n-th request that it applies to, from 1.
-  fault_rule& number(std::size_t n) { return numbers(n, n); }
-  fault_rule& numbers(std::size_t first, std::size_t last) {
-    first_ = first;
-    last_ = last;
-    return *this;
-  }
-  /// From then on only with this probability, of 0 to 1.
-  fault_rule& chance(double p) {
-    chance_ = p;
-    return *this;
-  }
-  /// Only requests to this node.
-  fault_rule& node(std::int32_t id) {
-    node_ = id;
-    return *this;
-  }
-  /// Only requests of clients that call themselves so.
-  fault_rule& client(std::string id) {
-    client_ = std::move(id);
-    return *this;
-  }
-  /// Only heartbeats of this kind, or with it any.
-  fault_rule& heartbeat(heartbeat_kind k) {
-    heartbeat_ = k;
-    return *this;
-  }
-  /// What faults::hits() calls it.
-  fault_rule& named(std::string name) {
-    name_ = std::move(name);
-    return *this;
-  }
+  KAWAIT_DECL fault_rule(std::shared_ptr<faults_detail::state> owner, fault_scope scope, std::optional<api_key> api);
+  KAWAIT_DECL fault_rule(const fault_rule& other);
+  fault_rule& operator=(const fault_rule&) = delete;
+  KAWAIT_DECL ~fault_rule();
+
+  // --- Whom it may strike.
+  /// Requests to this node, connections with it.
+  KAWAIT_DECL fault_rule& node(std::int32_t id);
+  /// Requests with this client.id.
+  KAWAIT_DECL fault_rule& client(std::string_view id);
+  /// Requests of this connection, as request_view counts them.
+  KAWAIT_DECL fault_rule& connection(std::uint64_t id);
+  /// Heartbeats for this only.
+  ///
+  ///     faults.on(api_key::consumer_group_heartbeat).heartbeat(testing::heartbeat_kind::join).nth(1).drop_answer();
+  KAWAIT_DECL fault_rule& heartbeat(heartbeat_kind kind);
+  /// What else a request must be. May be called again: all must hold.
+  KAWAIT_DECL fault_rule& when(std::function<bool(const request_view&)> condition);
+
+  // --- Which of those, counted from now on, over all connections and whether or not another rule strikes first. By default all.
+  /// The n-th, from 1, only.
+  KAWAIT_DECL fault_rule& nth(std::size_t n);
+  /// From the n-th on.
+  KAWAIT_DECL fault_rule& from(std::size_t n);
+  /// The n-th, the 2n-th, and so on.
+  KAWAIT_DECL fault_rule& every(std::size_t n);
+  /// No more than so many.
+  KAWAIT_DECL fault_rule& times(std::size_t n);
+  fault_rule& once() { return times(1); }
+  /// Each with this probability, by the faults' own seed.
+  KAWAIT_DECL fault_rule& chance(double probability);
+
+  // --- What it is.
+  /// A fault of the catalogue, see fault_catalogue(); what is left open in it (how long, at which byte) is drawn by the faults'
+  /// own seed. Of requests it strikes those of the APIs that it can. Throws kawait::error(errc::invalid_config) if there is none
+  /// of this name (the words tell the nearest), if it strikes something else than this rule does, or not this API.
+  KAWAIT_DECL void inject(std::string_view name);
+  /// One of your own; hits are counted under `name`.
+  KAWAIT_DECL void inject(const fault& f, std::string_view name = "own");
+  /// An error of Kafka's, wherever the answer has a place for it. The request is not served.
+  KAWAIT_DECL void answer(kafka_error e);
+  void drop_request() { inject("lost-request"); }
+  void drop_answer() { inject("lost-answer"); }
+  void close_before() { inject("close-before"); }
+  void close_after() { inject("close-after"); }
+  /// Closes the connection after so many bytes of the answer.
+  void cut_answer(std::size_t bytes) { inject(fault::cut_after(bytes), "cut-answer"); }
+  /// The request is served so much later, with those behind it in the connection.
+  void delay(std::chrono::milliseconds d) { inject(fault::delayed(d), "slow-request"); }
+  /// The request is served at once and answered so much later.
+  void answer_late(std::chrono::milliseconds d) { inject(fault::answered_late(d), "slow-answer"); }
+  /// What becomes of an attempt to connect, and how the connection behaves.
+  KAWAIT_DECL void plan(connection_plan p, std::string_view name = "own");
 
  private:
-  friend class faults;
-  std::string name_ = "unnamed";
-  std::optional<api_key> api_;
-  std::optional<std::int32_t> node_;
-  std::optional<std::string> client_;
-  heartbeat_kind heartbeat_ = heartbeat_kind::any;
-  std::size_t first_ = 1;
-  std::size_t last_ = std::numeric_limits<std::size_t>::max();
-  std::size_t seen_ = 0;
-  double chance_ = 1;
-  // What goes wrong; random bits are its argument, for places and lengths of time.
-  std::function<fault(std::uint64_t)> make_;
+  std::shared_ptr<faults_detail::state> owner_;
+  std::unique_ptr<faults_detail::rule> rule_;
 };
 
-/// Faults of an embedded cluster: of requests, by script or by seeded chance, and of nodes, leaders and logs at random times.
-/// Where several rules apply, the one added first has its way. The same seed does the same.
+/// What goes wrong with an embedded cluster and its clients: by name, by script and by seeded chance. fault_catalogue() names all
+/// of them, with what each does to a correct consumer.
 ///
-///     testing::faults faults(broker, seed);
-///     faults.add("lost heartbeat answer").chance(0.05);
-///     faults.add("cut answer").chance(0.01);
-///     asio::co_spawn(world.executor(), faults.run(10min, 20s), asio::detached);   // nodes stop, leaders move, ...
+///     testing::world world;
+///     testing::broker broker(world);
+///     testing::faults faults(broker, 42);
+///     faults.on(testing::api_key::consumer_group_heartbeat).nth(3).drop_answer();    // by script
+///     faults.by_chance("connection-cut", 0.1);                                       // by chance
+///     faults.after(std::chrono::seconds(10), "leader-moved");                        // something happens to the cluster
+///     world.advance(std::chrono::minutes(5));
+///     faults.heal();
+///     faults.report(std::cout);                                                      // how often each struck
 ///
-/// It replaces broker::set_faults(), and must not outlive the broker; the broker may outlive it, and goes on with the rules.
+/// Of rules that would strike one request or connection, the one that was made first does. It takes the place of the functions
+/// given to broker::set_faults() and set_connection_faults(): one object for a broker at a time. The broker must outlive it, and
+/// must be in a world for faults of connections and clocks. Its random numbers come from its own seed: with the same seed and the
+/// same program the same faults strike at the same places, which world::trace() shows line by line. For the executor's thread.
 class faults {
  public:
   KAWAIT_DECL explicit faults(broker& b, std::uint64_t seed = 1);
   faults(const faults&) = delete;
   faults& operator=(const faults&) = delete;
-  ~faults() { stop(); }
+  /// Nothing strikes any more; what has happened to the cluster stays.
+  KAWAIT_DECL ~faults();
 
-  /// A fault of requests of one API, or of all. The rule stays valid until clear().
-  KAWAIT_DECL fault_rule& on(api_key api, fault what);
-  KAWAIT_DECL fault_rule& on_any(fault what);
-  /// A fault of requests that has a name in the catalogue; std::out_of_range if it has none.
-  KAWAIT_DECL fault_rule& add(std::string_view name);
-  /// All faults of requests that have a name. "spoilt fetch" inverts any byte of an answer, which no Kafka client can get over in
-  /// general (offsets have no checksum): it must not crash, that is all.
-  KAWAIT_DECL static std::vector<std::string_view> catalogue();
+  // --- Requests and connections.
+  KAWAIT_DECL fault_rule on(api_key api);
+  /// Requests of every API that the fault can strike.
+  KAWAIT_DECL fault_rule on_request();
+  /// Attempts to connect. Throws kawait::error(errc::invalid_config) over real sockets.
+  KAWAIT_DECL fault_rule on_connection();
 
-  /// Does things to the cluster at random times, `mean` apart on average, until `total` is over or stop() is called; then heals
-  /// it: all nodes are up. To be run on the broker's executor. Ends without healing when this object goes.
-  KAWAIT_DECL asio::awaitable<void> run(std::chrono::milliseconds total, std::chrono::milliseconds mean,
-                                        std::vector<std::string> which = cluster_faults(false));
-  /// What run() does: "node stopped", "node frozen", "connections cut", "leader moved", "coordinator moved", "sessions
-  /// forgotten",
-  /// "records deleted", "unclean election", "topic grown", "topic made anew". The last four lose records or move them, so the
-  /// default leaves them out.
-  KAWAIT_DECL static std::vector<std::string> cluster_faults(bool with_losses = false);
-  /// Does one of them now, if it can be done. Nodes come back after a while if run() is running, else by heal().
-  KAWAIT_DECL void strike(std::string_view name);
+  /// A fault of requests or connections strikes whatever it can with this probability.
+  KAWAIT_DECL void by_chance(std::string_view name, double probability);
+  /// Every one does whose outcome is fault_outcome::survived. A few thousandths make a rough day: each request may meet any.
+  KAWAIT_DECL void all_by_chance(double probability);
+
+  // --- The cluster. What passes by itself (a node that is down, ...) passes after some seconds of the environment's time.
+  /// Happens now. False if it cannot, as things are: no node is up, there is no member to fence. Throws as fault_rule::inject().
+  KAWAIT_DECL bool act(std::string_view name);
+  /// Happens after so much time, if it can.
+  KAWAIT_DECL void after(net::duration d, std::string_view name);
+  /// Something of your own.
+  KAWAIT_DECL void after(net::duration d, std::function<void(broker&)> what, std::string_view name = "own");
+  /// One of these happens every now and then until heal(), `mean` apart on average; by default of all whose outcome is
+  /// fault_outcome::survived. With the others of fault_outcome::loss:
+  ///
+  ///     faults.at_random(std::chrono::seconds(20), {"node-down", "topic-recreated", "log-truncated"});
+  KAWAIT_DECL void at_random(net::duration mean, std::vector<std::string> names = {});
+
+  // --- The end.
+  /// Forgets all rules and what was to happen, and takes back what was to pass by itself: nodes are up, nothing is mute or slow.
+  /// Nodes that moved stay where they are. Connections that are slow or half-open stay so; broker::cut_connections() ends them.
   KAWAIT_DECL void heal();
 
-  /// No rule applies any more.
-  KAWAIT_DECL void clear();
-  /// Ends run().
-  KAWAIT_DECL void stop() noexcept;
-  /// How often each fault struck.
+  // --- How often each struck: a fault of requests when it had its effect, of connections when the attempt was made.
   KAWAIT_DECL const std::map<std::string, std::size_t>& hits() const;
+  KAWAIT_DECL std::size_t hits(std::string_view name) const;
+  /// A line for each fault of the catalogue, with its hits and its meaning, and for your own.
+  KAWAIT_DECL void report(std::ostream& out) const;
 
  private:
-  struct state;
-  KAWAIT_DECL static fault decide(state& s, const request_view& r);
-  KAWAIT_DECL static bool applies(const fault_rule& rule, const request_view& r);
-  KAWAIT_DECL fault_rule& make(std::string name, std::function<fault(std::uint64_t)> make);
-
-  broker& broker_;
-  std::shared_ptr<state> state_;
+  std::shared_ptr<faults_detail::state> state_;
 };
 
 }  // namespace kawait::testing

@@ -64,6 +64,7 @@ struct connection_plan {
     black_hole  ///< No answer until the attempt's deadline.
   };
   outcome what = outcome::accepted;
+  std::error_code error = asio::error::connection_refused;  ///< What one that is refused is told.
   net::duration delay{0};  ///< Before that, but no longer than until the deadline.
   pipe_options options;    ///< Of the connection; as its listener has them, to begin with.
 

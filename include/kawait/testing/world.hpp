@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -38,11 +39,15 @@ class simulated_backend final : public net::backend, public net::virtual_clock {
   KAWAIT_DECL net::time_point next() const;
   /// Moves to the next alarm and rings it.
   KAWAIT_DECL void step();
-  void set_now(net::time_point t) { now_ = t; }
+  /// Not back.
+  void set_now(net::time_point t) { now_ = std::max(now_, t); }
+  /// The wall clock is set forward or back; timers do not care.
+  void shift_wall_clock(std::chrono::milliseconds d) { shift_ += d; }
 
  private:
   net::time_point start_;
   net::time_point now_;
+  std::chrono::milliseconds shift_{0};
   std::map<std::pair<net::time_point, std::uint64_t>, net::alarm*> alarms_;
   std::uint64_t last_order_ = 0;
   std::uint64_t seed_;

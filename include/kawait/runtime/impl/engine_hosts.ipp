@@ -53,6 +53,14 @@ KAWAIT_DECL void engine::on_fetch_error(partition_stream& stream, const partitio
   const auto code = static_cast<kafka_error>(data.error_code);
   switch (code) {
     case kafka_error::none: {
+      if (data.diverging_epoch.end_offset < 0) {
+        // A selector of its own sends even readers without a rack to a follower, at once: not to be asked again without pause.
+        const std::string follower = std::to_string(data.preferred_read_replica);
+        const std::string words = ": the leader sends readers to node " + follower + ", and followers are not fetched from";
+        last_warning = failure(kafka_error::replica_not_available, stream.name().to_string() + words);
+        fetches_.suspend(stream);
+        return;
+      }
       // The log was cut below our position: go to where the epochs part, unless the user wants to be told.
       const std::string words = "the log was truncated to offset " + std::to_string(data.diverging_epoch.end_offset);
       if (options_.auto_offset_reset == machine::position_finder::reset_policy::none) {

@@ -189,7 +189,7 @@ KAWAIT_DECL void fetcher::deliver(const protocol::fetch_response& response, cons
 
 KAWAIT_DECL void fetcher::deliver_partition(partition_stream& stream, const fetch_host::partition_data& data,
                                             const wire::slab_ref& buffer) {
-  if (data.error_code != 0 || data.diverging_epoch.end_offset >= 0) {
+  if (data.error_code != 0 || data.diverging_epoch.end_offset >= 0 || data.preferred_read_replica >= 0) {
     host_.on_fetch_error(stream, data);
     return;
   }

@@ -23,9 +23,13 @@ KAWAIT_DECL broker::broker(world& w, broker_options options) : broker(w.executor
 
 KAWAIT_DECL broker::~broker() { close(); }
 
+KAWAIT_DECL asio::any_io_executor broker::get_executor() const { return core_->executor; }
+
 KAWAIT_DECL void broker::close() { core_->close(); }
 
 KAWAIT_DECL std::string broker::bootstrap() const {
+  const broker_options& o = core_->options;
+  if (!o.bootstrap_name.empty()) return net::host_port(o.bootstrap_name, address(1).port).to_string();
   std::string all;
   for (const auto& [id, n] : core_->cluster.nodes()) {
     if (!all.empty()) all += ',';
@@ -33,22 +37,6 @@ KAWAIT_DECL std::string broker::bootstrap() const {
   }
   return all;
 }
-
-KAWAIT_DECL std::vector<std::int32_t> broker::nodes() const {
-  std::vector<std::int32_t> all;
-  for (const auto& [id, n] : core_->cluster.nodes()) all.push_back(id);
-  return all;
-}
-
-KAWAIT_DECL std::vector<topic_partition> broker::partitions() const {
-  std::vector<topic_partition> all;
-  for (const auto& [name, t] : core_->cluster.topics()) {
-    for (std::size_t i = 0; i < t->partitions.size(); ++i) all.emplace_back(name, static_cast<std::int32_t>(i));
-  }
-  return all;
-}
-
-KAWAIT_DECL net::time_point broker::now() const { return core_->env.now(); }
 
 KAWAIT_DECL net::host_port broker::address(std::int32_t node) const {
   const cluster_node& n = core_->cluster.nodes().at(node);
@@ -83,6 +71,26 @@ KAWAIT_DECL void broker::grow_topic(const std::string& name, std::int32_t total)
 
 KAWAIT_DECL uuid broker::topic_id(const std::string& name) const { return core_->topic(name).id; }
 
+KAWAIT_DECL std::vector<std::pair<std::string, std::int32_t>> broker::topics() const {
+  std::vector<std::pair<std::string, std::int32_t>> all;
+  for (const auto& [name, t] : core_->cluster.topics()) all.emplace_back(name, static_cast<std::int32_t>(t->partitions.size()));
+  return all;
+}
+
+KAWAIT_DECL std::vector<std::int32_t> broker::nodes() const {
+  std::vector<std::int32_t> all;
+  for (const auto& [id, n] : core_->cluster.nodes()) all.push_back(id);
+  return all;
+}
+
+KAWAIT_DECL std::vector<std::int32_t> broker::live_nodes() const {
+  std::vector<std::int32_t> up;
+  for (const auto& [id, n] : core_->cluster.nodes()) {
+    if (n.up) up.push_back(id);
+  }
+  return up;
+}
+
 KAWAIT_DECL std::int64_t broker::append(const std::string& topic, std::int32_t partition,
                                         const std::vector<producer_record>& records, const append_options& options) {
   return log(topic, partition).append(records, core_->wall_ms(), options);
@@ -110,6 +118,10 @@ KAWAIT_DECL void broker::set_leader(const std::string& topic, std::int32_t parti
 
 KAWAIT_DECL std::int32_t broker::leader(const std::string& topic, std::int32_t partition) const {
   return core_->partition(topic, partition).leader;
+}
+
+KAWAIT_DECL std::vector<std::int32_t> broker::replicas(const std::string& topic, std::int32_t partition) const {
+  return core_->partition(topic, partition).replicas;
 }
 
 KAWAIT_DECL std::int32_t broker::leader_epoch(const std::string& topic, std::int32_t partition) const {
@@ -161,6 +173,49 @@ KAWAIT_DECL void broker::thaw_node(std::int32_t node) {
 
 KAWAIT_DECL void broker::cut_connections(std::int32_t node) { core_->cut(node); }
 
+KAWAIT_DECL std::size_t broker::close_idle_connections(std::chrono::milliseconds idle) {
+  std::size_t closed = 0;
+  const auto all = core_->connections;
+  for (const auto& [id, c] : all) {
+    if (c->busy || core_->env.now() - c->used < idle) continue;
+    c->close();
+    ++closed;
+  }
+  return closed;
+}
+
+KAWAIT_DECL void broker::move_node(std::int32_t node, const std::string& host) {
+  core_->cluster.nodes().at(node);
+  core_->memory();
+  cluster_node& n = *core_->cluster.node(node);
+  core_->stop_listening(node);
+  core_->watch_connections(node, false);
+  core_->cut(node);
+  n.host = host;
+  core_->watch_connections(node, true);
+  if (n.up) core_->listen(node);
+  core_->publish_name();
+}
+
+KAWAIT_DECL bool broker::has_bootstrap_name() const { return !core_->options.bootstrap_name.empty(); }
+
+KAWAIT_DECL void broker::set_name_resolves(bool yes) {
+  core_->name_resolves = yes;
+  core_->publish_name();
+}
+
+KAWAIT_DECL void broker::hold_metadata(bool yes) {
+  core_->held_leaders.reset();
+  if (!yes) return;
+  auto& held = core_->held_leaders.emplace();
+  for (const auto& [name, t] : core_->cluster.topics()) {
+    for (std::size_t i = 0; i < t->partitions.size(); ++i) {
+      const cluster_partition& p = *t->partitions[i];
+      held[topic_id_partition(t->id, static_cast<std::int32_t>(i))] = std::pair(p.leader, p.leader_epoch);
+    }
+  }
+}
+
 KAWAIT_DECL void broker::forget_fetch_sessions(std::int32_t node) {
   core_->cluster.nodes().at(node);
   core_->cluster.node(node)->sessions.evict_all();
@@ -171,15 +226,19 @@ KAWAIT_DECL group_coordinator& broker::group() {
   return core_->groups;
 }
 
-KAWAIT_DECL failure broker::add_member(std::string_view group_id, scripted_member member) {
-  return group().add_member(now(), group_id, std::move(member));
-}
-
 KAWAIT_DECL std::int32_t broker::coordinator() const { return core_->coordinator_node(); }
 
 KAWAIT_DECL void broker::set_coordinator(std::int32_t node) {
   core_->cluster.nodes().at(node);
   core_->chosen_coordinator = node;
+}
+
+KAWAIT_DECL failure broker::add_member(std::string_view group, scripted_member member) {
+  return this->group().add_member(core_->env.now(), group, std::move(member));
+}
+
+KAWAIT_DECL bool broker::remove_member(std::string_view group, std::string_view member_id) {
+  return this->group().remove_member(core_->env.now(), group, member_id);
 }
 
 KAWAIT_DECL std::optional<std::int64_t> broker::committed(std::string_view group, const std::string& topic,
@@ -189,6 +248,12 @@ KAWAIT_DECL std::optional<std::int64_t> broker::committed(std::string_view group
 }
 
 KAWAIT_DECL void broker::set_faults(fault_decision decide) { core_->faults = std::move(decide); }
+
+KAWAIT_DECL void broker::set_connection_faults(
+    std::function<void(std::int32_t, const connection_attempt&, connection_plan&)> decide) {
+  core_->connection_faults = std::move(decide);
+  for (const std::int32_t node : nodes()) core_->watch_connections(node, true);
+}
 
 KAWAIT_DECL void broker::throttle(api_key api, std::chrono::milliseconds d) { core_->throttles[api] = d; }
 

@@ -36,10 +36,8 @@ class enrolment {
 KAWAIT_DECL void core::listen(std::int32_t id) {
   cluster_node& n = *cluster.node(id);
   if (!options.loopback) {
-    auto* memory = dynamic_cast<memory_network*>(&env.net());
-    if (!memory) throw error(errc::invalid_config, "without loopback, the broker needs a testing::world's executor");
     const std::weak_ptr<core> weak = weak_from_this();
-    memory->listen(n.host, n.port, [weak, id](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
+    memory().listen(n.host, n.port, [weak, id](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
       std::shared_ptr<core> self = weak.lock();
       if (!self) co_return;
       auto serving = serve(std::move(self), id, std::move(stream));
@@ -112,6 +110,7 @@ KAWAIT_DECL asio::awaitable<void> core::serve(std::shared_ptr<core> self, std::i
   c->id = ++self->last_connection;
   c->node = node;
   c->stream = std::move(stream);
+  c->used = self->env.now();
   const enrolment enrolled(*self, c);
   while (!c->closed && !self->closed) {
     incoming in;
@@ -126,7 +125,10 @@ KAWAIT_DECL asio::awaitable<void> core::serve(std::shared_ptr<core> self, std::i
     in.correlation_id = header->correlation_id;
     in.client_id = header->client_id.value_or("");
     in.body = rest;
+    c->busy = true;
     if (!c->silent) co_await self->serve_one(*c, in);
+    c->busy = false;
+    c->used = self->env.now();
   }
 }
 
@@ -171,7 +173,29 @@ KAWAIT_DECL fault core::decide(connection& c, const incoming& in) {
   s.version = v.version;
   s.client_id = std::string(in.client_id);
   if (seen.size() > max_seen) seen.pop_front();
+  if (trace && trace->is_read()) {
+    std::string words("asks node ");
+    words.append(std::to_string(v.node)).append(": ").append(name_of(api)).append(" v").append(std::to_string(v.version));
+    trace->note(v.at, c.stream->peer(), words);
+  }
   return faults ? faults(v) : fault();
+}
+
+/// Faults of which it shows only with the answer whether they have any effect.
+inline bool strikes_answer(fault::kind k) {
+  switch (k) {
+    case fault::kind::none:
+    case fault::kind::drop_request:
+    case fault::kind::answer_error:
+    case fault::kind::close_before:
+    case fault::kind::silence:
+    case fault::kind::edit_heartbeat:
+    case fault::kind::spoil_records: return false;
+    default: return true;
+  }
+}
+inline bool strikes_later(fault::kind k) {
+  return k == fault::kind::edit_heartbeat || k == fault::kind::spoil_records || strikes_answer(k);
 }
 
 KAWAIT_DECL asio::awaitable<void> core::while_frozen(connection& c) {
@@ -181,6 +205,7 @@ KAWAIT_DECL asio::awaitable<void> core::while_frozen(connection& c) {
 KAWAIT_DECL asio::awaitable<void> core::serve_one(connection& c, incoming& in) {
   co_await while_frozen(c);
   const fault f = decide(c, in);
+  if (f.struck && !strikes_later(f.what)) f.struck();
   if (f.delay.count() > 0) co_await net::async_sleep_for(f.delay);
   if (c.closed || f.what == fault::kind::drop_request) co_return;
   if (f.what == fault::kind::close_before) {
@@ -190,35 +215,23 @@ KAWAIT_DECL asio::awaitable<void> core::serve_one(connection& c, incoming& in) {
   c.silent = f.what == fault::kind::silence;
   if (c.silent) co_return;
   if (f.what == fault::kind::answer_error) in.refused = f.error;
-  in.corrupt_records = f.what == fault::kind::corrupt_records;
+  if (f.what == fault::kind::edit_heartbeat) in.edits = &f;
+  if (f.what == fault::kind::spoil_records) c.spoils = f;
   reply out;
   co_await answer(c, in, out);
   if (f.answer_delay.count() > 0) co_await net::async_sleep_for(f.answer_delay);
   co_await while_frozen(c);
   if (c.closed) co_return;
-  co_await send(c, out, f);
+  if (strikes_answer(f.what) && (!out.bytes.empty() || f.what == fault::kind::close_after)) {
+    distort(c, in, out, f);
+    if (f.struck) f.struck();
+  }
+  co_await send(c, out);
   // Told to wait, the client is not heard until then.
   if (out.throttled.count() > 0 && !c.closed) co_await net::async_sleep_for(out.throttled);
 }
 
-KAWAIT_DECL asio::awaitable<void> core::send(connection& c, reply& r, const fault& f) {
-  if (f.what == fault::kind::drop_answer) r.bytes.clear();
-  if (f.what == fault::kind::close_after) {
-    r.bytes.clear();
-    r.close = true;
-  }
-  if (f.what == fault::kind::cut_answer) {
-    r.bytes.resize(std::min(r.bytes.size(), f.bytes));
-    r.close = true;
-  }
-  if (f.what == fault::kind::stall_answer) {
-    r.bytes.resize(std::min(r.bytes.size(), f.bytes));
-    c.silent = true;
-  }
-  if (f.what == fault::kind::wrong_length && r.bytes.size() > 4) {
-    wire::store_big_endian(r.bytes.data(), static_cast<std::uint32_t>(f.bytes));
-  }
-  if (f.what == fault::kind::corrupt_answer && r.bytes.size() > 4) r.bytes[4 + f.bytes % (r.bytes.size() - 4)] ^= std::byte{0xff};
+KAWAIT_DECL asio::awaitable<void> core::send(connection& c, reply& r) {
   if (!r.bytes.empty()) {
     std::error_code ec;
     co_await c.stream->write(r.bytes, ec);

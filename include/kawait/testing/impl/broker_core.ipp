@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include <kawait/testing/broker_core.hpp>
+#include <kawait/testing/memory_network.hpp>
 
 namespace kawait::testing::broker_detail {
 
@@ -16,6 +17,11 @@ KAWAIT_DECL core::core(asio::any_io_executor e, broker_options o)
       changed(executor),
       group_changed(executor) {
   if (options.nodes < 1 || options.nodes > 1000) throw error(errc::invalid_config, "a cluster has 1 to 1000 nodes");
+  if (auto* memory = dynamic_cast<memory_network*>(&env.net())) trace = &memory->trace();
+  const bool named = !options.bootstrap_name.empty();
+  if (named && (options.loopback || !options.host.empty())) {
+    throw error(errc::invalid_config, "a bootstrap name is for nodes that have addresses of their own, in memory");
+  }
   const bool consecutive = options.port != 0;
   for (std::int32_t id = 1; id <= options.nodes; ++id) {
     cluster_node& n = cluster.add_node(id);
@@ -35,6 +41,7 @@ KAWAIT_DECL core::core(asio::any_io_executor e, broker_options o)
 
 KAWAIT_DECL void core::open() {
   for (const auto& [id, n] : cluster.nodes()) listen(id);
+  publish_name();
   kawait::detail::spawn(executor, run_group(shared_from_this()));
 }
 
@@ -42,6 +49,31 @@ KAWAIT_DECL void core::close() {
   if (std::exchange(closed, true)) return;
   for (const auto& [id, n] : cluster.nodes()) stop_listening(id);
   cut(0);
+}
+
+KAWAIT_DECL memory_network& core::memory() {
+  auto* network = options.loopback ? nullptr : dynamic_cast<memory_network*>(&env.net());
+  if (!network) throw error(errc::invalid_config, "this needs a broker in a testing::world, without loopback");
+  return *network;
+}
+
+KAWAIT_DECL void core::publish_name() {
+  if (options.bootstrap_name.empty()) return;
+  std::vector<std::string> hosts;
+  for (const auto& [id, n] : cluster.nodes()) {
+    if (name_resolves) hosts.push_back(n.host);
+  }
+  memory().add_name(options.bootstrap_name, std::move(hosts));
+}
+
+KAWAIT_DECL void core::watch_connections(std::int32_t id, bool yes) {
+  const cluster_node& n = *cluster.node(id);
+  if (!yes) return memory().set_connection_faults(n.host, n.port, nullptr);
+  const std::weak_ptr<core> weak = weak_from_this();
+  memory().set_connection_faults(n.host, n.port, [weak, id](const connection_attempt& a, connection_plan& plan) {
+    const auto self = weak.lock();
+    if (self && self->connection_faults) self->connection_faults(id, a, plan);
+  });
 }
 
 KAWAIT_DECL void core::topics_changed() {

@@ -67,6 +67,15 @@ KAWAIT_DECL std::optional<std::int32_t> core::preferred(const cluster_partition&
   return std::nullopt;
 }
 
+/// False if there is nothing to spoil so.
+inline bool spoil(const fault& f, messages::fetch_response::partition& part, std::vector<std::byte>& records) {
+  if (f.records != record_fault::doubled_abort) return spoil_records(records, f.records, f.codec);
+  if (!part.aborted_transactions || part.aborted_transactions->empty()) return false;
+  const auto once = *part.aborted_transactions;
+  part.aborted_transactions->insert(part.aborted_transactions->end(), once.begin(), once.end());
+  return true;
+}
+
 KAWAIT_DECL void core::read(const fetch_wish& w, const messages::fetch_request& q, const incoming& in, gathered& g) {
   auto& [key, part] = g.parts.emplace_back();
   key = w.partition;
@@ -127,6 +136,7 @@ KAWAIT_DECL void core::read(const fetch_wish& w, const messages::fetch_request& 
       entry.first_offset = a.first_offset;
     }
   }
+  if (in.spoils && !g.spoilt) g.spoilt = spoil(*in.spoils, part, found.records);
   g.bytes += found.records.size();
   part.records = protocol::bytes_view(g.records.emplace_back(std::move(found.records)));
 }
@@ -137,6 +147,7 @@ KAWAIT_DECL void core::gather(const fetch_sessions::context& ctx, const messages
   g.records.clear();
   g.bytes = 0;
   g.urgent = false;
+  g.spoilt = false;
   for (const fetch_wish& w : ctx.wishes) read(w, q, in, g);
 }
 
@@ -144,10 +155,6 @@ KAWAIT_DECL void core::finish_fetch(fetch_sessions::context& ctx, incoming& in, 
   fetch_sessions& sessions = cluster.node(in.node)->sessions;
   const bool by_id = in.version >= fetch_by_id;
   sessions.grant(ctx, env.now(), by_id, [this] { return random(); });
-  for (std::vector<std::byte>& records : g.records) {
-    if (!std::exchange(in.corrupt_records, in.corrupt_records && records.empty()) || records.empty()) continue;
-    records[std::min(records.size() - 1, wire::batch_header::size - 1)] ^= std::byte{0xff};
-  }
   r.session_id = ctx.session_id;
   uuid last;
   for (auto& [key, part] : g.parts) {
@@ -185,6 +192,7 @@ KAWAIT_DECL asio::awaitable<void> core::answer_fetch(connection& c, incoming& in
   const auto throttle = throttles.find(api_key::fetch);
   const bool throttled = throttle != throttles.end() && throttle->second.count() > 0;
   gathered g;
+  if (c.spoils) in.spoils = &*c.spoils;
   if (ctx.kind == fetch_sessions::kind::error) {
     r.error_code = number_of(ctx.error);
   } else if (throttled) {
@@ -201,6 +209,10 @@ KAWAIT_DECL asio::awaitable<void> core::answer_fetch(connection& c, incoming& in
       (void)ignored;
     }
     finish_fetch(ctx, in, g, r);
+    if (g.spoilt && !c.closed) {
+      if (c.spoils->struck) c.spoils->struck();
+      c.spoils.reset();
+    }
   }
   encode(*this, in, r, in.version, out);
 }

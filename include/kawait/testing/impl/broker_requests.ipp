@@ -38,6 +38,9 @@ void answer_with(core& owner, incoming& in, reply& out) {
     return;
   }
   typename Request::response r = in.refused == kafka_error::none ? owner.on(q, in) : refuse(q, in.refused, in);
+  if constexpr (std::is_same_v<Request, protocol::consumer_group_heartbeat_request>) {
+    if (in.edits && in.edits->edit(r) && in.edits->struck) in.edits->struck();
+  }
   encode(owner, in, r, in.version, out);
   if constexpr (std::is_same_v<Request, messages::produce_request>) {
     if (q.acks != 0) return;
@@ -66,14 +69,15 @@ KAWAIT_DECL std::optional<api_range> core::offered(std::int16_t key) const {
 KAWAIT_DECL asio::awaitable<void> core::answer(connection& c, incoming& in, reply& out) {
   const std::optional<api_range> range = offered(in.key);
   const bool known = range && in.version >= range->min && in.version <= range->max;
-  if (!known && range && range->key == api_key::api_versions) {
-    // Newer than this broker: told so in the oldest format, with what there is of this one API.
+  const bool of_versions = range && range->key == api_key::api_versions;
+  if (of_versions && (!known || in.refused == kafka_error::unsupported_version)) {
+    // Newer than this broker, or by a fault as if: told so in the oldest format, with what there is of this one API.
     protocol::api_versions_response r;
     r.error_code = number_of(kafka_error::unsupported_version);
     auto& a = r.api_keys.emplace_back();
     a.api_key = in.key;
     a.min_version = range->min;
-    a.max_version = range->max;
+    a.max_version = known ? std::max<std::int16_t>(0, static_cast<std::int16_t>(in.version - 1)) : range->max;
     encode(*this, in, r, 0, out);
     co_return;
   }

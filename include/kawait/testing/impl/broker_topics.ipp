@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <tuple>
 
 #include <kawait/testing/broker_core.hpp>
 #include <kawait/testing/impl/broker_refusals.ipp>
@@ -17,7 +18,7 @@ inline bool is_topic_name(std::string_view name) {
   return !name.empty() && name.size() <= 249 && name != "." && name != ".." && std::all_of(name.begin(), name.end(), legal);
 }
 
-inline void describe(cluster_state& cluster, const cluster_topic& t, protocol::metadata_response::topic& out) {
+inline void describe(core& owner, const cluster_topic& t, protocol::metadata_response::topic& out) {
   out.name = t.name;
   out.topic_id = t.id;
   for (std::size_t i = 0; i < t.partitions.size(); ++i) {
@@ -26,10 +27,14 @@ inline void describe(cluster_state& cluster, const cluster_topic& t, protocol::m
     o.partition_index = static_cast<std::int32_t>(i);
     o.leader_id = p.leader;
     o.leader_epoch = p.leader_epoch;
-    if (p.leader < 0) o.error_code = number_of(kafka_error::leader_not_available);
+    const topic_id_partition key(t.id, o.partition_index);
+    if (owner.held_leaders && owner.held_leaders->contains(key)) {
+      std::tie(o.leader_id, o.leader_epoch) = owner.held_leaders->at(key);
+    }
+    if (o.leader_id < 0) o.error_code = number_of(kafka_error::leader_not_available);
     o.replica_nodes = p.replicas;
     for (const std::int32_t r : p.replicas) {
-      const cluster_node* n = cluster.node(r);
+      const cluster_node* n = owner.cluster.node(r);
       (n && n->up ? o.isr_nodes : o.offline_replicas).push_back(r);
     }
   }
@@ -49,7 +54,7 @@ KAWAIT_DECL messages::metadata_request::response core::on(const messages::metada
   }
   const bool all = !q.topics || (in.version == 0 && q.topics->empty());
   if (all) {
-    for (const auto& [name, t] : cluster.topics()) describe(cluster, *t, r.topics.emplace_back());
+    for (const auto& [name, t] : cluster.topics()) describe(*this, *t, r.topics.emplace_back());
     return r;
   }
   for (const auto& asked : *q.topics) {
@@ -61,7 +66,7 @@ KAWAIT_DECL messages::metadata_request::response core::on(const messages::metada
       t = create(std::string(*asked.name), options.auto_create_partitions, 0);
     }
     if (t) {
-      describe(cluster, *t, out);
+      describe(*this, *t, out);
       continue;
     }
     kafka_error e = legal ? kafka_error::unknown_topic_or_partition : kafka_error::invalid_topic_exception;

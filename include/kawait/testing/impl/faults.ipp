@@ -1,193 +1,198 @@
 #pragma once
 
+#include <ostream>
+#include <utility>
+
+#include <kawait/core/error.hpp>
 #include <kawait/testing/faults.hpp>
-
-#include <algorithm>
-#include <deque>
-#include <stdexcept>
-
-#include <kawait/net/timer.hpp>
-#include <kawait/protocol/codec.hpp>
-#include <kawait/protocol/consumer_group_heartbeat.hpp>
+#include <kawait/testing/faults_state.hpp>
 
 namespace kawait::testing {
-namespace fault_detail {
+namespace faults_detail {
 
-using kind = fault::kind;
-using maker = fault (*)(std::uint64_t random);
-
-struct named_fault {
-  const char* name;
-  std::optional<api_key> api;
-  heartbeat_kind heartbeat;
-  maker make;
-};
-
-template <kafka_error Error>
-fault says(std::uint64_t) {
-  return fault::answer_with(Error);
-}
-template <fault::kind Kind>
-fault plainly(std::uint64_t) {
-  return fault(Kind);
-}
-inline fault late(std::uint64_t random) { return fault::answered_late(std::chrono::milliseconds(1 + random % 3000)); }
-inline fault too_late(std::uint64_t) { return fault::answered_late(std::chrono::seconds(45)); }
-inline fault cut(std::uint64_t random) { return fault::cut_after(random % 200); }
-inline fault stall(std::uint64_t random) { return fault::stall_after(random % 200); }
-inline fault wrong_id(std::uint64_t random) { return fault::corrupt(random % 4); }
-inline fault spoilt(std::uint64_t random) { return fault::corrupt(4 + random % 4096); }
-inline fault negative(std::uint64_t) { return fault::length(-2); }
-inline fault huge(std::uint64_t) { return fault::length(0x7ffffff0); }
-
-/// The faults of reliability.md that are faults of requests.
-inline const std::vector<named_fault>& all() {
-  using e = kafka_error;
-  constexpr auto any = heartbeat_kind::any;
-  constexpr auto beat = api_key::consumer_group_heartbeat;
-  static const std::vector<named_fault> list = {
-      // Transport.
-      {"lost request", {}, any, plainly<kind::drop_request>},
-      {"lost answer", {}, any, plainly<kind::drop_answer>},
-      {"closed before", {}, any, plainly<kind::close_before>},
-      {"closed after", {}, any, plainly<kind::close_after>},
-      {"cut answer", {}, any, cut},
-      {"stalled answer", {}, any, stall},
-      {"silence", {}, any, plainly<kind::silence>},
-      {"slow answer", {}, any, late},
-      {"closed in mid-fetch", api_key::fetch, any, cut},
-      // Wire.
-      {"wrong correlation id", {}, any, wrong_id},
-      {"answer after the time-out", {}, any, too_late},
-      {"negative length", {}, any, negative},
-      {"huge length", {}, any, huge},
-      {"bad CRC", api_key::fetch, any, plainly<kind::corrupt_records>},
-      {"spoilt fetch", api_key::fetch, any, spoilt},
-      {"spoilt metadata", api_key::metadata, any, spoilt},
-      {"no such version", api_key::api_versions, any, says<e::unsupported_version>},
-      // Group.
-      {"lost heartbeat answer", beat, any, plainly<kind::drop_answer>},
-      {"lost join answer", beat, heartbeat_kind::join, plainly<kind::drop_answer>},
-      {"lost acknowledgement", beat, heartbeat_kind::acknowledgement, plainly<kind::drop_request>},
-      {"lost acknowledgement answer", beat, heartbeat_kind::acknowledgement, plainly<kind::drop_answer>},
-      {"lost leave answer", beat, heartbeat_kind::leave, plainly<kind::drop_answer>},
-      {"coordinator loading", beat, any, says<e::coordinator_load_in_progress>},
-      {"coordinator unavailable", beat, any, says<e::coordinator_not_available>},
-      {"coordinator elsewhere", beat, any, says<e::not_coordinator>},
-      {"fenced member epoch", beat, any, says<e::fenced_member_epoch>},
-      {"unknown member", beat, any, says<e::unknown_member_id>},
-      {"unknown group", beat, heartbeat_kind::keep_alive, says<e::group_id_not_found>},
-      {"stale epoch on commit", api_key::offset_commit, any, says<e::stale_member_epoch>},
-      {"unknown member on commit", api_key::offset_commit, any, says<e::unknown_member_id>},
-      {"commit refused for now", api_key::offset_commit, any, says<e::coordinator_load_in_progress>},
-      {"lost commit answer", api_key::offset_commit, any, plainly<kind::drop_answer>},
-      {"stale epoch on offset fetch", api_key::offset_fetch, any, says<e::stale_member_epoch>},
-      {"unstable offsets", api_key::offset_fetch, any, says<e::unstable_offset_commit>},
-      {"no coordinator found", api_key::find_coordinator, any, says<e::coordinator_not_available>},
-      // Log.
-      {"not the leader", api_key::fetch, any, says<e::not_leader_or_follower>},
-      {"fenced leader epoch", api_key::fetch, any, says<e::fenced_leader_epoch>},
-      {"broker behind", api_key::fetch, any, says<e::unknown_leader_epoch>},
-      {"storage error", api_key::fetch, any, says<e::kafka_storage_error>},
-      {"session lost", api_key::fetch, any, says<e::fetch_session_id_not_found>},
-      {"session epoch wrong", api_key::fetch, any, says<e::invalid_fetch_session_epoch>},
-      {"unknown topic id", api_key::fetch, any, says<e::unknown_topic_id>},
-      {"offsets not available", api_key::list_offsets, any, says<e::offset_not_available>}};
-  return list;
-}
-
-inline heartbeat_kind kind_of(const request_view& r) {
-  protocol::consumer_group_heartbeat_request q;
-  if (protocol::decode_request(q, r.body, r.version)) return heartbeat_kind::any;
-  if (q.member_epoch < 0) return heartbeat_kind::leave;
-  if (q.member_epoch == 0) return heartbeat_kind::join;
-  return q.topic_partitions ? heartbeat_kind::acknowledgement : heartbeat_kind::keep_alive;
-}
-
-}  // namespace fault_detail
-
-struct faults::state {
-  std::deque<fault_rule> rules;
-  std::map<std::string, std::size_t> hits;
-  std::uint64_t seed = 1;
-  std::map<std::int32_t, net::time_point> down;  // nodes that are stopped or frozen, until when
-  bool stopped = false;
-
-  // SplitMix64.
-  std::uint64_t random() {
-    std::uint64_t z = seed += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
+inline std::string_view scope_words(fault_scope s) {
+  switch (s) {
+    case fault_scope::request: return "requests";
+    case fault_scope::connection: return "connections";
+    case fault_scope::cluster: break;
   }
-  double unit() { return static_cast<double>(random() >> 11) / 9007199254740992.0; }
-};
-
-KAWAIT_DECL faults::faults(broker& b, std::uint64_t seed) : broker_(b), state_(std::make_shared<state>()) {
-  state_->seed = seed;
-  b.set_faults([s = state_](const request_view& r) { return decide(*s, r); });
+  return "the cluster";
 }
 
-KAWAIT_DECL bool faults::applies(const fault_rule& rule, const request_view& r) {
-  if (rule.api_ && *rule.api_ != r.api) return false;
-  if (rule.node_ && *rule.node_ != r.node) return false;
-  if (rule.client_ && *rule.client_ != r.client_id) return false;
-  if (rule.heartbeat_ == heartbeat_kind::any) return true;
-  return r.api == api_key::consumer_group_heartbeat && fault_detail::kind_of(r) == rule.heartbeat_;
+inline const entry& find(std::string_view name, fault_scope wanted) {
+  const entry& e = find(name);
+  if (e.info.scope == wanted) return e;
+  throw error(errc::invalid_config, "the fault \"" + std::string(name) + "\" strikes " + std::string(scope_words(e.info.scope)) +
+                                        ", not " + std::string(scope_words(wanted)));
 }
 
-KAWAIT_DECL fault faults::decide(state& s, const request_view& r) {
-  for (fault_rule& rule : s.rules) {
-    if (!applies(rule, r)) continue;
-    const std::size_t n = ++rule.seen_;
-    if (n < rule.first_ || n > rule.last_) continue;
-    if (rule.chance_ < 1 && s.unit() >= rule.chance_) continue;
-    ++s.hits[rule.name_];
-    return rule.make_(s.random());
+inline void check(double probability) {
+  if (!(probability >= 0 && probability <= 1)) throw error(errc::invalid_config, "a probability lies between 0 and 1");
+}
+
+}  // namespace faults_detail
+
+KAWAIT_DECL fault_rule::fault_rule(std::shared_ptr<faults_detail::state> owner, fault_scope scope, std::optional<api_key> api)
+    : owner_(std::move(owner)), rule_(std::make_unique<faults_detail::rule>()) {
+  rule_->scope = scope;
+  rule_->api = api;
+}
+
+KAWAIT_DECL fault_rule::fault_rule(const fault_rule& other)
+    : owner_(other.owner_), rule_(std::make_unique<faults_detail::rule>(*other.rule_)) {}
+
+KAWAIT_DECL fault_rule::~fault_rule() = default;
+
+KAWAIT_DECL fault_rule& fault_rule::node(std::int32_t id) {
+  rule_->node = id;
+  return *this;
+}
+
+KAWAIT_DECL fault_rule& fault_rule::client(std::string_view id) {
+  rule_->client = std::string(id);
+  return *this;
+}
+
+KAWAIT_DECL fault_rule& fault_rule::connection(std::uint64_t id) {
+  rule_->connection = id;
+  return *this;
+}
+
+KAWAIT_DECL fault_rule& fault_rule::heartbeat(heartbeat_kind kind) {
+  return when([kind](const request_view& v) { return heartbeat_kind_of(v) == kind; });
+}
+
+KAWAIT_DECL fault_rule& fault_rule::when(std::function<bool(const request_view&)> condition) {
+  if (rule_->when) {
+    condition = [first = std::move(rule_->when), second = std::move(condition)](const request_view& v) {
+      return first(v) && second(v);
+    };
   }
-  return fault();
+  rule_->when = std::move(condition);
+  return *this;
 }
 
-KAWAIT_DECL fault_rule& faults::make(std::string name, std::function<fault(std::uint64_t)> make) {
-  fault_rule& rule = state_->rules.emplace_back();
-  rule.name_ = std::move(name);
-  rule.make_ = std::move(make);
-  return rule;
+KAWAIT_DECL fault_rule& fault_rule::nth(std::size_t n) { return from(n).times(1); }
+
+KAWAIT_DECL fault_rule& fault_rule::from(std::size_t n) {
+  rule_->first = n == 0 ? 1 : n;
+  return *this;
 }
 
-KAWAIT_DECL fault_rule& faults::on(api_key api, fault what) {
-  fault_rule& rule = on_any(what);
-  rule.api_ = api;
-  return rule;
+KAWAIT_DECL fault_rule& fault_rule::every(std::size_t n) {
+  rule_->step = n == 0 ? 1 : n;
+  return from(n);
 }
 
-KAWAIT_DECL fault_rule& faults::on_any(fault what) {
-  return make("unnamed", [what](std::uint64_t) { return what; });
+KAWAIT_DECL fault_rule& fault_rule::times(std::size_t n) {
+  rule_->most = n;
+  return *this;
 }
 
-KAWAIT_DECL fault_rule& faults::add(std::string_view name) {
-  for (const fault_detail::named_fault& f : fault_detail::all()) {
-    if (f.name != name) continue;
-    fault_rule& rule = make(f.name, f.make);
-    rule.api_ = f.api;
-    rule.heartbeat_ = f.heartbeat;
-    return rule;
+KAWAIT_DECL fault_rule& fault_rule::chance(double probability) {
+  faults_detail::check(probability);
+  rule_->chance = probability;
+  return *this;
+}
+
+KAWAIT_DECL void fault_rule::inject(std::string_view name) {
+  const faults_detail::entry& e = faults_detail::find(name, rule_->scope);
+  if (rule_->api && !e.fits(*rule_->api)) {
+    throw error(errc::invalid_config,
+                "the fault \"" + std::string(name) + "\" does not strike " + std::string(name_of(*rule_->api)));
   }
-  throw std::out_of_range("there is no fault called " + std::string(name));
+  rule_->known = &e;
+  rule_->name = std::string(name);
+  owner_->rules.push_back(*rule_);
 }
 
-KAWAIT_DECL std::vector<std::string_view> faults::catalogue() {
-  std::vector<std::string_view> names;
-  for (const fault_detail::named_fault& f : fault_detail::all()) names.emplace_back(f.name);
-  return names;
+KAWAIT_DECL void fault_rule::inject(const fault& f, std::string_view name) {
+  if (rule_->scope != fault_scope::request) throw error(errc::invalid_config, "that is a fault of requests");
+  rule_->own = f;
+  rule_->name = std::string(name);
+  owner_->rules.push_back(*rule_);
 }
 
-KAWAIT_DECL void faults::clear() { state_->rules.clear(); }
+KAWAIT_DECL void fault_rule::answer(kafka_error e) {
+  const std::string name = make_error_code(e).message();
+  inject(fault::answer_with(e), name);
+}
 
-KAWAIT_DECL void faults::stop() noexcept { state_->stopped = true; }
+KAWAIT_DECL void fault_rule::plan(connection_plan p, std::string_view name) {
+  if (rule_->scope != fault_scope::connection) throw error(errc::invalid_config, "that is a fault of connections");
+  rule_->own_plan = std::move(p);
+  rule_->name = std::string(name);
+  owner_->rules.push_back(*rule_);
+}
+
+KAWAIT_DECL faults::faults(broker& b, std::uint64_t seed) : state_(std::make_shared<faults_detail::state>(b, seed)) {
+  state_->attach();
+}
+
+KAWAIT_DECL faults::~faults() { state_->detach(); }
+
+KAWAIT_DECL fault_rule faults::on(api_key api) { return fault_rule(state_, fault_scope::request, api); }
+
+KAWAIT_DECL fault_rule faults::on_request() { return fault_rule(state_, fault_scope::request, std::nullopt); }
+
+KAWAIT_DECL fault_rule faults::on_connection() {
+  if (!state_->network) throw error(errc::invalid_config, "faults of connections need a broker in a testing::world");
+  return fault_rule(state_, fault_scope::connection, std::nullopt);
+}
+
+KAWAIT_DECL void faults::by_chance(std::string_view name, double probability) {
+  const bool of_requests = faults_detail::find(name).info.scope == fault_scope::request;
+  fault_rule r = of_requests ? on_request() : on_connection();
+  r.chance(probability).inject(name);
+}
+
+KAWAIT_DECL void faults::all_by_chance(double probability) {
+  for (const fault_info& f : fault_catalogue()) {
+    if (f.scope == fault_scope::cluster || (f.scope == fault_scope::connection && !state_->network)) continue;
+    if (f.outcome == fault_outcome::survived) by_chance(f.name, probability);
+  }
+}
+
+KAWAIT_DECL bool faults::act(std::string_view name) { return state_->act(faults_detail::find(name, fault_scope::cluster)); }
+
+KAWAIT_DECL void faults::after(net::duration d, std::string_view name) {
+  const faults_detail::entry& e = faults_detail::find(name, fault_scope::cluster);
+  state_->later(d, [s = state_.get(), &e] { s->act(e); });
+}
+
+KAWAIT_DECL void faults::after(net::duration d, std::function<void(broker&)> what, std::string_view name) {
+  state_->later(d, [s = state_.get(), what = std::move(what), name = std::string(name)] {
+    what(*s->cluster);
+    s->count(name, "of the cluster");
+  });
+}
+
+KAWAIT_DECL void faults::at_random(net::duration mean, std::vector<std::string> names) {
+  std::vector<const faults_detail::entry*> from;
+  for (const std::string& name : names) from.push_back(&faults_detail::find(name, fault_scope::cluster));
+  for (const faults_detail::entry& e : faults_detail::entries()) {
+    if (names.empty() && e.info.scope == fault_scope::cluster && e.info.outcome == fault_outcome::survived) from.push_back(&e);
+  }
+  state_->at_random(mean, std::move(from));
+}
+
+KAWAIT_DECL void faults::heal() { state_->heal(); }
 
 KAWAIT_DECL const std::map<std::string, std::size_t>& faults::hits() const { return state_->hits; }
 
-}  // namespace kawait::testing
+KAWAIT_DECL std::size_t faults::hits(std::string_view name) const {
+  const auto found = state_->hits.find(std::string(name));
+  return found == state_->hits.end() ? 0 : found->second;
+}
 
-#include <kawait/testing/impl/faults_cluster.ipp>
+KAWAIT_DECL void faults::report(std::ostream& out) const {
+  std::map<std::string, std::size_t> own = state_->hits;
+  for (const fault_info& f : fault_catalogue()) {
+    const std::string name(f.name);
+    out << hits(f.name) << '\t' << name << '\t' << f.meaning << '\n';
+    own.erase(name);
+  }
+  for (const auto& [name, n] : own) out << n << '\t' << name << '\n';
+}
+
+}  // namespace kawait::testing

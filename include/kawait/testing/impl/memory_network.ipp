@@ -263,7 +263,7 @@ KAWAIT_DECL asio::awaitable<failure> memory_network::follow(connection_plan plan
     if (!ec && never) ec = std::make_error_code(std::errc::timed_out);
     if (ec) co_return failure(ec, where.to_string());
   }
-  if (plan.what == connection_plan::outcome::refused) co_return failure(asio::error::connection_refused, where.to_string());
+  if (plan.what == connection_plan::outcome::refused) co_return failure(plan.error, where.to_string());
   co_return failure();
 }
 

@@ -12,7 +12,7 @@ KAWAIT_DECL simulated_backend::simulated_backend(std::uint64_t seed)
 
 KAWAIT_DECL std::chrono::system_clock::time_point simulated_backend::wall_clock() {
   const std::chrono::system_clock::time_point begin(std::chrono::hours(24 * 365 * 55));
-  return begin + std::chrono::duration_cast<std::chrono::system_clock::duration>(now_ - start_);
+  return begin + shift_ + std::chrono::duration_cast<std::chrono::system_clock::duration>(now_ - start_);
 }
 
 // SplitMix64.
