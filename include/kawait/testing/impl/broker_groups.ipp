@@ -30,6 +30,17 @@ KAWAIT_DECL messages::describe_groups_response core::on(const messages::describe
   return refuse(q, here ? kafka_error::group_id_not_found : kafka_error::not_coordinator, in);
 }
 
+KAWAIT_DECL messages::delete_groups_response core::on(const messages::delete_groups_request& q, incoming& in) {
+  if (in.node != coordinator_node()) return refuse(q, kafka_error::not_coordinator, in);
+  messages::delete_groups_response r;
+  for (const std::string_view id : q.groups) {
+    auto& g = r.results.emplace_back();
+    g.group_id = id;
+    g.error_code = number_of(groups.remove_group(env.now(), id));
+  }
+  return r;
+}
+
 inline void describe(cluster_state& cluster, const partition_list& list, incoming& in,
                      messages::consumer_group_describe_response::assignment& out) {
   for (const topic_id_partition& p : list) {
@@ -65,18 +76,18 @@ KAWAIT_DECL messages::consumer_group_describe_response core::on(const messages::
   for (const std::string_view id : q.group_ids) {
     auto& g = r.groups.emplace_back();
     g.group_id = id;
-    const std::int32_t epoch = groups.epoch(id);
-    if (epoch < 0) {
+    const std::optional<group_view> known = groups.view(id);
+    if (!known) {
       g.error_code = number_of(kafka_error::group_id_not_found);
       g.error_message = "There is no such group.";
       g.group_state = "Dead";
       continue;
     }
-    const std::vector<member_view> members = groups.members(id);
-    g.group_state = members.empty() ? "Empty" : groups.settled(id) ? "Stable" : "Reconciling";
-    g.group_epoch = g.assignment_epoch = epoch;
-    if (!options.group.assignors.empty()) g.assignor_name = options.group.assignors.front();
-    for (const member_view& m : members) describe(cluster, m, in, g.members.emplace_back());
+    g.group_state = known->state;
+    g.group_epoch = known->epoch;
+    g.assignment_epoch = known->target_epoch;
+    g.assignor_name = in.keep(known->assignor);
+    for (const member_view& m : groups.members(id)) describe(cluster, m, in, g.members.emplace_back());
   }
   return r;
 }
