@@ -54,7 +54,7 @@ inline void describe(cluster_state& cluster, const partition_list& list, incomin
   }
 }
 
-inline void describe(cluster_state& cluster, const member_view& m, incoming& in,
+inline void describe(cluster_state& cluster, const member_view& m, const generation_traits& traits, incoming& in,
                      messages::consumer_group_describe_response::member& out) {
   out.member_id = in.keep(m.id);
   if (m.instance_id) out.instance_id = in.keep(*m.instance_id);
@@ -63,7 +63,10 @@ inline void describe(cluster_state& cluster, const member_view& m, incoming& in,
   out.client_host = "/127.0.0.1";
   for (const std::string& t : m.topics) out.subscribed_topic_names.push_back(in.keep(t));
   if (!m.regex.empty()) out.subscribed_topic_regex = in.keep(m.regex);
-  describe(cluster, m.assigned, in, out.assigned);
+  partition_list has = m.assigned;
+  if (traits.revoking_is_described) has.insert(has.end(), m.revoking.begin(), m.revoking.end());
+  std::sort(has.begin(), has.end());
+  describe(cluster, has, in, out.assigned);
   describe(cluster, m.target, in, out.target);
   out.member_type = 1;  // of the consumer protocol
 }
@@ -80,14 +83,14 @@ KAWAIT_DECL messages::consumer_group_describe_response core::on(const messages::
     if (!known) {
       g.error_code = number_of(kafka_error::group_id_not_found);
       g.error_message = "There is no such group.";
-      g.group_state = "Dead";
       continue;
     }
     g.group_state = known->state;
     g.group_epoch = known->epoch;
     g.assignment_epoch = known->target_epoch;
     g.assignor_name = in.keep(known->assignor);
-    for (const member_view& m : groups.members(id)) describe(cluster, m, in, g.members.emplace_back());
+    const generation_traits& traits = traits_of(options.group.generation);
+    for (const member_view& m : groups.members(id)) describe(cluster, m, traits, in, g.members.emplace_back());
   }
   return r;
 }
