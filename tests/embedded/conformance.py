@@ -1,4 +1,7 @@
-"""conformance.py BOOTSTRAP LIBS BIN_DIR DIR: librdkafka, Java and ours produce to the embedded broker and read it. Started by run.sh."""
+"""conformance.py BOOTSTRAP LIBS BIN_DIR DIR: librdkafka, Java, kcat and ours produce to the embedded broker and read it. Started by
+run.sh."""
+import json
+import subprocess
 import sys
 import time
 import traceback
@@ -143,6 +146,60 @@ def case_positions_and_topics(world):
     expect_equal("positions" in world.admin.list_topics(timeout=10).topics, True, "the topic is listed")
     world.delete("positions")
     expect_equal("positions" in world.admin.list_topics(timeout=10).topics, False, "the deleted topic is listed")
+
+
+def kcat(world, *arguments, given=""):
+    """Its lines; raises if it fails, or says anything of an error. It is an older librdkafka than confluent-kafka's."""
+    done = subprocess.run(["kcat", "-b", world.bootstrap, *arguments], input=given, text=True,
+                          capture_output=True, timeout=60)
+    complaints = [line for line in done.stderr.splitlines() if "ERR" in line or "ERROR" in line]
+    expect_equal((done.returncode, complaints), (0, []), f"kcat {' '.join(arguments)}: {done.stderr}")
+    return done.stdout.splitlines()
+
+
+def case_kcat(world):
+    """kcat lists, produces with each codec, reads from the beginning, from the end backwards and by time, and asks for offsets."""
+    topic = "kcat"
+    world.create(topic, 3)
+    listed = json.loads("".join(kcat(world, "-L", "-J", "-t", topic)))
+    expect_equal(sorted(b["id"] for b in listed["brokers"]), [1, 2], "the brokers")
+    described = {t["topic"]: {p["partition"]: (p["leader"] in (1, 2), len(p["replicas"])) for p in t["partitions"]}
+                 for t in listed["topics"]}
+    expect_equal(described, {topic: {p: (True, 2) for p in range(3)}}, "the topic")
+    expect_equal(topic in {t["topic"] for t in json.loads("".join(kcat(world, "-L", "-J")))["topics"]}, True, "it is among all topics")
+
+    expected = []
+    for partition, codec in ((0, "none"), (1, "gzip"), (2, "snappy"), (0, "lz4"), (1, "zstd")):
+        for idempotent in ("false", "true"):
+            lines = [f"{codec} {idempotent} {n}" for n in range(200)]
+            kcat(world, "-P", "-t", topic, "-p", str(partition), "-z", codec, "-K:", "-H", f"codec={codec}",
+                 "-X", f"enable.idempotence={idempotent}", given="".join(f"key {n}:{line}\n" for n, line in enumerate(lines)))
+            expected += [f"{partition}|key {n}|{line}|codec={codec}" for n, line in enumerate(lines)]
+    read = kcat(world, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-f", "%p|%k|%s|%h|%o\\n")
+    expect_equal(sorted(line.rpartition("|")[0] for line in read), sorted(expected), "read from the beginning")
+    for partition, count in ((0, 800), (1, 800), (2, 400)):
+        offsets = [int(line.rpartition("|")[2]) for line in read if line.startswith(f"{partition}|")]
+        expect_equal(offsets, list(range(count)), f"the offsets of {partition}")
+        last = kcat(world, "-C", "-t", topic, "-p", str(partition), "-o", "-3", "-e", "-q", "-f", "%o\\n")
+        expect_equal([int(line) for line in last], list(range(count - 3, count)), f"the last three of {partition}")
+        two = kcat(world, "-C", "-t", topic, "-p", str(partition), "-o", "10", "-c", "2", "-q", "-f", "%o\\n")
+        expect_equal([int(line) for line in two], [10, 11], f"two from 10 on of {partition}")
+        for time_asked, found in (("-2", 0), ("-1", count), ("0", 0)):
+            told = kcat(world, "-Q", "-t", f"{topic}:{partition}:{time_asked}")
+            expect_equal(told, [f"{topic} [{partition}] offset {found}"], f"the offset at {time_asked} of {partition}")
+    from_time = kcat(world, "-C", "-t", topic, "-p", "0", "-o", "s@1000", "-e", "-q", "-f", "%o\\n")
+    expect_equal([int(line) for line in from_time], list(range(800)), "read by time")
+    # A transaction, all of which is read by who reads committed records only.
+    kcat(world, "-P", "-t", topic, "-p", "2", "-X", "transactional.id=kcat", given="in a transaction\n")
+    committed = kcat(world, "-C", "-t", topic, "-p", "2", "-o", "400", "-e", "-q", "-X", "isolation.level=read_committed", "-f", "%s\\n")
+    expect_equal(committed, ["in a transaction"], "what was committed")
+    # Tombstones, and an empty value that is none.
+    kcat(world, "-P", "-t", topic, "-p", "2", "-K:", "-Z", given="gone:\n")
+    gone = kcat(world, "-C", "-t", topic, "-p", "2", "-o", "-1", "-e", "-q", "-f", "%k %S\\n")
+    expect_equal(gone, ["gone -1"], "a tombstone")
+    unknown = subprocess.run(["kcat", "-b", world.bootstrap, "-C", "-t", "no-such-topic", "-e", "-q"], capture_output=True, text=True,
+                             timeout=60)
+    expect_equal(unknown.returncode, 1, f"of a topic that there is not: {unknown.stderr}")
 
 
 def main():

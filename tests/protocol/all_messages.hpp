@@ -38,7 +38,9 @@ void for_each_request(F&& f) {
   namespace messages = testing::messages;
   f.template operator()<messages::add_partitions_to_txn_request>();
   f.template operator()<messages::consumer_group_describe_request>();
+  f.template operator()<messages::create_partitions_request>();
   f.template operator()<messages::create_topics_request>();
+  f.template operator()<messages::delete_groups_request>();
   f.template operator()<messages::delete_topics_request>();
   f.template operator()<messages::describe_groups_request>();
   f.template operator()<messages::end_txn_request>();

@@ -145,6 +145,29 @@ TEST_CASE("embedded: topics that appear, grow, and are made anew") {
   CHECK(r.seen[0] == std::vector<std::int64_t>{0, 1, 2, 0, 1, 2, 3});
 }
 
+TEST_CASE("embedded: a topic that is deleted with work on it uncommitted holds nothing up") {
+  using g = testing::kafka_generation;
+  for (const auto generation : {g::v4_0, g::v4_2, g::v4_3}) {
+    CAPTURE(static_cast<int>(generation));
+    testing::world w;
+    testing::broker b(w.executor(), testing::broker_options(generation));
+    b.create_topic("orders", 2);
+    for (std::int32_t p = 0; p < 2; ++p) b.append("orders", p, numbers(3));
+    auto c = member_of(b);
+    c.rebalance_timeout(10min).auto_commit_interval(1min);
+    reader r(w, c);
+    r.run();
+    r.read_all();
+    REQUIRE(w.run_until([&] { return r.total() == 6; }, 1min));
+    b.recreate_topic("orders");
+    for (std::int32_t p = 0; p < 2; ++p) b.append("orders", p, numbers(4));
+    REQUIRE(w.run_until([&] { return r.total() == 14; }, 30s));  // the revocation's deadline is nine minutes off
+    r.close();
+    REQUIRE(w.run_until([&] { return r.closed.has_value(); }, 1min));
+    for (std::int32_t p = 0; p < 2; ++p) CHECK(b.committed("g", "orders", p) == 4);
+  }
+}
+
 TEST_CASE("embedded: one seed, one run") {
   const auto run = [](std::uint64_t seed) {
     testing::world w(seed);

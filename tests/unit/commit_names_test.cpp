@@ -64,6 +64,41 @@ TEST_CASE("commit by name that was refused for now is not repeated for a name th
   CHECK(t.step(false) == "finished A0:UNKNOWN_TOPIC_ID");
 }
 
+TEST_CASE("commit of a topic that the coordinator does not know is repeated until the metadata says that it is gone") {
+  for (const std::int16_t version : {std::int16_t{9}, std::int16_t{10}}) {
+    CAPTURE(version);
+    const auto before = metadata_that(says::the_same), after = metadata_that(says::unknown);
+    const auto unknown = version >= 10 ? kafka_error::unknown_topic_id : kafka_error::unknown_topic_or_partition;
+    const std::string sent = "commit v" + std::to_string(version) + " at -1: A0#0=100";
+    commit_harness t;
+    t.commit({{"A0", 0}}, commit_rules(stamp_rule::unknown, version));
+    for (int times = 0; times < 3; ++times) {
+      t.round->refuse_replaced(before.machine);
+      CHECK(t.step(false) == sent);
+      CHECK_FALSE((times == 0 && t.round->doubts_topics()));
+      t.reply(unknown);
+      CHECK(t.round->doubts_topics());
+      t.round->refuse_replaced(before.machine);
+      CHECK(t.step(false).starts_with("idle "));
+      t.now += 2s;
+    }
+    t.round->refuse_replaced(after.machine);
+    CHECK(t.step(false) == "finished A0:UNKNOWN_TOPIC_ID");
+  }
+}
+
+TEST_CASE("commit by id that is refused for another reason does not ask the metadata") {
+  const auto after = metadata_that(says::unknown);
+  commit_harness t;
+  t.commit({{"A0", 0}}, commit_rules(stamp_rule::unknown, 10));
+  CHECK(t.step(false) == "commit v10 at -1: A0#0=100");
+  t.reply(kafka_error::coordinator_load_in_progress);
+  CHECK_FALSE(t.round->doubts_topics());
+  t.now += 2s;
+  t.round->refuse_replaced(after.machine);
+  CHECK(t.step(false) == "commit v10 at -1: A0#0=100");
+}
+
 TEST_CASE("commit by name of a topic whose id was never known") {
   const auto known = metadata_that(says::another);
   commit_harness t;

@@ -110,8 +110,11 @@ class commit_round {
   KAWAIT_DECL void fail(const failure& why);
 
   /// A broker before 4.2 is told names. That of a topic that was deleted may stand for one created since, whose offsets those of the
-  /// old one are not: such items fail. To be called before each poll().
+  /// old one are not: such items fail. So do those whose id the coordinator did not know, if the metadata does not know it either. To
+  /// be called before each poll().
   KAWAIT_DECL void refuse_replaced(const cluster& metadata);
+  /// The coordinator has not heard of a topic that is to be committed: newer metadata tells whether it is gone.
+  KAWAIT_DECL bool doubts_topics() const noexcept;
 
   /// What is known of the node that coordinates the group now. Where that is nothing, an earlier finding of a strict one is kept: the
   /// current epoch is a stamp that every broker takes.
@@ -151,6 +154,8 @@ class commit_round {
   };
   struct done {};
 
+  /// The last try was answered that there is no such topic.
+  KAWAIT_DECL static bool is_unknown_topic(const entry& e) noexcept;
   KAWAIT_DECL effect step(time_point now, const membership* member);
   KAWAIT_DECL void drop_not_held(const membership& member);
   KAWAIT_DECL void revive_stale(const membership& member);

@@ -25,6 +25,8 @@ enum class api_key : std::int16_t {
   offset_for_leader_epoch = 23,
   add_partitions_to_txn = 24,
   end_txn = 26,
+  create_partitions = 37,
+  delete_groups = 42,
   consumer_group_heartbeat = 68,
   consumer_group_describe = 69
 };
@@ -79,6 +81,8 @@ inline std::vector<api_range> apis_of(kafka_generation generation) {
           {api_key::offset_for_leader_epoch, 2, 4},
           {api_key::add_partitions_to_txn, 0, 3},
           {api_key::end_txn, 0, 4},
+          {api_key::create_partitions, 0, 3},
+          {api_key::delete_groups, 0, 2},
           {api_key::consumer_group_heartbeat, 0, 1},
           {api_key::consumer_group_describe, 0, 1}};
 }

@@ -138,6 +138,7 @@ class core : public std::enable_shared_from_this<core> {
   KAWAIT_DECL messages::find_coordinator_response on(const messages::find_coordinator_request& q, incoming& in);
   KAWAIT_DECL messages::create_topics_response on(const messages::create_topics_request& q, incoming& in);
   KAWAIT_DECL messages::delete_topics_response on(const messages::delete_topics_request& q, incoming& in);
+  KAWAIT_DECL messages::create_partitions_response on(const messages::create_partitions_request& q, incoming& in);
   KAWAIT_DECL messages::list_offsets_request::response on(const messages::list_offsets_request& q, incoming& in);
   KAWAIT_DECL messages::offset_for_leader_epoch_request::response on(const messages::offset_for_leader_epoch_request& q,
                                                                      incoming& in);
@@ -149,6 +150,7 @@ class core : public std::enable_shared_from_this<core> {
   KAWAIT_DECL protocol::offset_commit_response on(const protocol::offset_commit_request& q, incoming& in);
   KAWAIT_DECL protocol::offset_fetch_response on(const protocol::offset_fetch_request& q, incoming& in);
   KAWAIT_DECL messages::describe_groups_response on(const messages::describe_groups_request& q, incoming& in);
+  KAWAIT_DECL messages::delete_groups_response on(const messages::delete_groups_request& q, incoming& in);
   KAWAIT_DECL messages::consumer_group_describe_response on(const messages::consumer_group_describe_request& q, incoming& in);
 
   // --- Fetching (broker_fetch.ipp).

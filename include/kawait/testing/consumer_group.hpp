@@ -73,6 +73,9 @@ class consumer_group {
   /// Who holds the partition, given to it and not acknowledged as given up. Null: nobody.
   KAWAIT_DECL const group_member* owner_of(const topic_id_partition& p) const;
 
+  /// What most members ask for, of those that ask for any.
+  KAWAIT_DECL std::string preferred_assignor(const group_options& options) const;
+
   /// Its next heartbeat and commits are fenced, until it joins or leaves. False: no such member.
   KAWAIT_DECL bool fence(std::string_view member_id);
   /// As if its session ended. False: no such member.
@@ -133,7 +136,6 @@ class consumer_group {
   KAWAIT_DECL void update_metadata(const group_context& ctx, bool bump);
   KAWAIT_DECL metadata subscribed_metadata(const group_context& ctx) const;
   KAWAIT_DECL void update_target(const group_context& ctx);
-  KAWAIT_DECL std::string preferred_assignor(const group_context& ctx) const;
 
   std::string id_;
   std::int32_t epoch_;

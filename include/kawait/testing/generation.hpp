@@ -24,6 +24,8 @@ struct generation_traits {
   bool lease_epoch_commits;
   /// A member that acknowledged one revocation and owes another is one epoch further; later generations keep the epoch.
   bool revocation_moves_epoch;
+  /// Who describes a group is told that a member has what it is yet to give up; before, only what it may keep.
+  bool revoking_is_described;
   /// The epoch of a group without history; its first member's is one more.
   std::int32_t first_group_epoch;
   /// The default of group.consumer.assignment.interval.ms; 0: there is none, a target is computed at once.
@@ -32,9 +34,9 @@ struct generation_traits {
 
 namespace detail {
 inline constexpr generation_traits generations[] = {
-    {25, 17, 10, 9, 9, false, false, true, 0, std::chrono::milliseconds(0)},
-    {29, 18, 11, 10, 10, true, false, false, 0, std::chrono::milliseconds(0)},
-    {30, 18, 11, 10, 10, true, true, false, 1, std::chrono::milliseconds(1000)},
+    {25, 17, 10, 9, 9, false, false, true, false, 0, std::chrono::milliseconds(0)},
+    {29, 18, 11, 10, 10, true, false, false, false, 0, std::chrono::milliseconds(0)},
+    {30, 18, 11, 10, 10, true, true, false, true, 1, std::chrono::milliseconds(1000)},
 };
 }  // namespace detail
 

@@ -38,6 +38,14 @@ struct member_view {
   std::string regex;
 };
 
+/// A group as an administrator sees it. `target_epoch` is that for which an assignor last computed a target.
+struct group_view {
+  std::string_view state;  ///< "Empty", "Assigning", "Reconciling" or "Stable".
+  std::int32_t epoch = 0;
+  std::int32_t target_epoch = 0;
+  std::string assignor;
+};
+
 /// A member without a client, for others to share with: the coordinator itself makes its heartbeats.
 struct scripted_member {
   std::string id;
@@ -92,12 +100,16 @@ class group_coordinator {
   KAWAIT_DECL std::vector<member_view> members(std::string_view group) const;
   KAWAIT_DECL std::optional<member_view> member(std::string_view group, std::string_view member_id) const;
   KAWAIT_DECL std::int32_t epoch(std::string_view group) const;
+  KAWAIT_DECL std::optional<group_view> view(std::string_view group) const;
   /// Nobody rebalances: the target is computed for the newest epoch and every member has reached it.
   KAWAIT_DECL bool settled(std::string_view group) const;
   /// The member that the broker takes for the owner. Nothing: free.
   KAWAIT_DECL std::optional<std::string> owner(std::string_view group, const topic_partition& p) const;
   KAWAIT_DECL std::optional<committed_offset> committed(std::string_view group, const topic_partition& p) const;
   const group_options& options() const noexcept { return options_; }
+
+  /// Forgets a group and its offsets, as an administrator may: non_empty_group while it has members, group_id_not_found.
+  KAWAIT_DECL kafka_error remove_group(time_point now, std::string_view group);
 
   // --- To meddle with. False: there is no such group or member.
   /// Commits without a member.

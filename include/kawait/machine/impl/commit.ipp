@@ -83,17 +83,30 @@ KAWAIT_DECL void commit_round::drop_not_held(const membership& member) {
   }
 }
 
+KAWAIT_DECL bool commit_round::is_unknown_topic(const entry& e) noexcept {
+  const auto* p = std::get_if<pending>(&e.state);
+  return p != nullptr && (p->last.code == kafka_error::unknown_topic_id || p->last.code == kafka_error::unknown_topic_or_partition);
+}
+
 KAWAIT_DECL void commit_round::refuse_replaced(const cluster& metadata) {
   // The topic is deleted and made anew while work on the old one is in hand; the work is done, and its offset committed by name; the
   // member is assigned the new topic and begins at that offset: what is below is never read.
-  if (rules_.version >= 10 || std::holds_alternative<in_flight>(state_)) return;
+  //
+  // By id nothing can go astray. But a coordinator that has not heard of the id may yet hear of it, or never again; to repeat the commit
+  // until the deadline, which is minutes away at a revocation, would hold up the whole reconciliation for a topic that is gone.
+  if (std::holds_alternative<in_flight>(state_)) return;
   for (auto& e : entries_) {
     const uuid& id = e.item.lease.partition.topic_id;
     if (std::holds_alternative<failure>(e.state) || id.is_zero()) continue;
+    if (rules_.version >= 10 && !is_unknown_topic(e)) continue;
     // Where the brokers no longer know the id, the name stands for nothing, or for what has not been heard of yet.
     if (metadata.id_of(e.item.topic) == id) continue;
     e.state = failure(kafka_error::unknown_topic_id, "the topic was deleted, and its name may stand for another");
   }
+}
+
+KAWAIT_DECL bool commit_round::doubts_topics() const noexcept {
+  return std::any_of(entries_.begin(), entries_.end(), [](const entry& e) { return is_unknown_topic(e); });
 }
 
 KAWAIT_DECL void commit_round::revive_stale(const membership& member) {

@@ -132,6 +132,7 @@ KAWAIT_DECL asio::awaitable<void> commit_driver::send(machine::commit_round& rou
   if (stopped_) co_return;
   if (answer) {
     round.on_response(answer->message, environment_.now(), environment_.random());
+    if (round.doubts_topics()) metadata_.request_refresh();
   } else if (coordinator_driver::is_final(answer.error())) {
     round.fail(answer.error());
   } else {

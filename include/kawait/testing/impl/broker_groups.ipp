@@ -30,6 +30,17 @@ KAWAIT_DECL messages::describe_groups_response core::on(const messages::describe
   return refuse(q, here ? kafka_error::group_id_not_found : kafka_error::not_coordinator, in);
 }
 
+KAWAIT_DECL messages::delete_groups_response core::on(const messages::delete_groups_request& q, incoming& in) {
+  if (in.node != coordinator_node()) return refuse(q, kafka_error::not_coordinator, in);
+  messages::delete_groups_response r;
+  for (const std::string_view id : q.groups) {
+    auto& g = r.results.emplace_back();
+    g.group_id = id;
+    g.error_code = number_of(groups.remove_group(env.now(), id));
+  }
+  return r;
+}
+
 inline void describe(cluster_state& cluster, const partition_list& list, incoming& in,
                      messages::consumer_group_describe_response::assignment& out) {
   for (const topic_id_partition& p : list) {
@@ -43,7 +54,7 @@ inline void describe(cluster_state& cluster, const partition_list& list, incomin
   }
 }
 
-inline void describe(cluster_state& cluster, const member_view& m, incoming& in,
+inline void describe(cluster_state& cluster, const member_view& m, const generation_traits& traits, incoming& in,
                      messages::consumer_group_describe_response::member& out) {
   out.member_id = in.keep(m.id);
   if (m.instance_id) out.instance_id = in.keep(*m.instance_id);
@@ -52,7 +63,10 @@ inline void describe(cluster_state& cluster, const member_view& m, incoming& in,
   out.client_host = "/127.0.0.1";
   for (const std::string& t : m.topics) out.subscribed_topic_names.push_back(in.keep(t));
   if (!m.regex.empty()) out.subscribed_topic_regex = in.keep(m.regex);
-  describe(cluster, m.assigned, in, out.assigned);
+  partition_list has = m.assigned;
+  if (traits.revoking_is_described) has.insert(has.end(), m.revoking.begin(), m.revoking.end());
+  std::sort(has.begin(), has.end());
+  describe(cluster, has, in, out.assigned);
   describe(cluster, m.target, in, out.target);
   out.member_type = 1;  // of the consumer protocol
 }
@@ -65,18 +79,18 @@ KAWAIT_DECL messages::consumer_group_describe_response core::on(const messages::
   for (const std::string_view id : q.group_ids) {
     auto& g = r.groups.emplace_back();
     g.group_id = id;
-    const std::int32_t epoch = groups.epoch(id);
-    if (epoch < 0) {
+    const std::optional<group_view> known = groups.view(id);
+    if (!known) {
       g.error_code = number_of(kafka_error::group_id_not_found);
       g.error_message = "There is no such group.";
-      g.group_state = "Dead";
       continue;
     }
-    const std::vector<member_view> members = groups.members(id);
-    g.group_state = members.empty() ? "Empty" : groups.settled(id) ? "Stable" : "Reconciling";
-    g.group_epoch = g.assignment_epoch = epoch;
-    if (!options.group.assignors.empty()) g.assignor_name = options.group.assignors.front();
-    for (const member_view& m : members) describe(cluster, m, in, g.members.emplace_back());
+    g.group_state = known->state;
+    g.group_epoch = known->epoch;
+    g.assignment_epoch = known->target_epoch;
+    g.assignor_name = in.keep(known->assignor);
+    const generation_traits& traits = traits_of(options.group.generation);
+    for (const member_view& m : groups.members(id)) describe(cluster, m, traits, in, g.members.emplace_back());
   }
   return r;
 }

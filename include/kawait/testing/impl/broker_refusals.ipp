@@ -83,6 +83,16 @@ inline messages::delete_topics_response refuse(const messages::delete_topics_req
   return r;
 }
 
+inline messages::create_partitions_response refuse(const messages::create_partitions_request& q, kafka_error e, incoming&) {
+  messages::create_partitions_response r;
+  for (const auto& asked : q.topics) {
+    auto& t = r.results.emplace_back();
+    t.name = asked.name;
+    t.error_code = number_of(e);
+  }
+  return r;
+}
+
 inline messages::list_offsets_request::response refuse(const messages::list_offsets_request& q, kafka_error e, incoming&) {
   messages::list_offsets_request::response r;
   for (const auto& asked : q.topics) {
@@ -173,6 +183,16 @@ inline messages::consumer_group_describe_response refuse(const messages::consume
   messages::consumer_group_describe_response r;
   for (const std::string_view id : q.group_ids) {
     auto& g = r.groups.emplace_back();
+    g.group_id = id;
+    g.error_code = number_of(e);
+  }
+  return r;
+}
+
+inline messages::delete_groups_response refuse(const messages::delete_groups_request& q, kafka_error e, incoming&) {
+  messages::delete_groups_response r;
+  for (const std::string_view id : q.groups) {
+    auto& g = r.results.emplace_back();
     g.group_id = id;
     g.error_code = number_of(e);
   }

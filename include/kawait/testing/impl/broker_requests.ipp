@@ -103,10 +103,12 @@ KAWAIT_DECL void core::answer_at_once(incoming& in, reply& out) {
     case api_key::api_versions: return answer_with<protocol::api_versions_request>(*this, in, out);
     case api_key::create_topics: return answer_with<messages::create_topics_request>(*this, in, out);
     case api_key::delete_topics: return answer_with<messages::delete_topics_request>(*this, in, out);
+    case api_key::create_partitions: return answer_with<messages::create_partitions_request>(*this, in, out);
     case api_key::init_producer_id: return answer_with<messages::init_producer_id_request>(*this, in, out);
     case api_key::offset_for_leader_epoch: return answer_with<messages::offset_for_leader_epoch_request>(*this, in, out);
     case api_key::add_partitions_to_txn: return answer_with<messages::add_partitions_to_txn_request>(*this, in, out);
     case api_key::end_txn: return answer_with<messages::end_txn_request>(*this, in, out);
+    case api_key::delete_groups: return answer_with<messages::delete_groups_request>(*this, in, out);
     case api_key::consumer_group_heartbeat: return answer_with<protocol::consumer_group_heartbeat_request>(*this, in, out);
     case api_key::consumer_group_describe: return answer_with<messages::consumer_group_describe_request>(*this, in, out);
     case api_key::describe_groups: return answer_with<messages::describe_groups_request>(*this, in, out);

@@ -127,6 +127,33 @@ KAWAIT_DECL messages::delete_topics_response core::on(const messages::delete_top
   return r;
 }
 
+KAWAIT_DECL messages::create_partitions_response core::on(const messages::create_partitions_request& q, incoming&) {
+  messages::create_partitions_response r;
+  for (auto at = q.topics.begin(); at != q.topics.end(); ++at) {
+    const auto& asked = *at;
+    const auto same = [&](const auto& other) { return other.name == asked.name; };
+    if (std::any_of(q.topics.begin(), at, same)) continue;  // answered already
+    auto& out = r.results.emplace_back();
+    out.name = asked.name;
+    cluster_topic* t = cluster.by_name(asked.name);
+    const auto have = t ? static_cast<std::int32_t>(t->partitions.size()) : 0;
+    kafka_error e = kafka_error::none;
+    if (asked.count <= have || asked.count > most_partitions) e = kafka_error::invalid_partitions;
+    // Which nodes is the broker's to choose all the same; but there must be as many as there are new partitions.
+    const bool by_hand = e == kafka_error::none && asked.assignments.has_value();
+    if (by_hand && asked.assignments->size() != static_cast<std::size_t>(asked.count - have)) {
+      e = kafka_error::invalid_replica_assignment;
+    }
+    if (!t) e = kafka_error::unknown_topic_or_partition;
+    if (std::any_of(at + 1, q.topics.end(), same)) e = kafka_error::invalid_request;
+    out.error_code = number_of(e);
+    if (e != kafka_error::none || q.validate_only) continue;
+    cluster.grow(*t, asked.count, static_cast<std::int32_t>(t->partitions.front()->replicas.size()));
+    topics_changed();
+  }
+  return r;
+}
+
 KAWAIT_DECL kafka_error core::check_leader(const cluster_partition& p, std::int32_t node, std::int32_t known_epoch,
                                            bool follower_too) const {
   const bool replica = std::find(p.replicas.begin(), p.replicas.end(), node) != p.replicas.end();

@@ -208,6 +208,31 @@ KAWAIT_DECL std::int32_t group_coordinator::epoch(std::string_view group) const 
   return g == nullptr ? -1 : g->epoch();
 }
 
+/// A static member that is away has not reached the target's epoch: without it a group is never "Stable".
+KAWAIT_DECL std::optional<group_view> group_coordinator::view(std::string_view group) const {
+  const auto* g = find(group);
+  if (g == nullptr) return std::nullopt;
+  group_view v;
+  v.epoch = g->epoch();
+  v.target_epoch = g->assignment_epoch();
+  v.assignor = g->preferred_assignor(options_);
+  const bool reached = std::all_of(g->members().begin(), g->members().end(), [&](const auto& m) {
+    return m.second.state == reconciliation::stable && m.second.epoch == v.target_epoch;
+  });
+  v.state = g->empty() ? "Empty" : v.epoch > v.target_epoch ? "Assigning" : reached ? "Stable" : "Reconciling";
+  return v;
+}
+
+KAWAIT_DECL kafka_error group_coordinator::remove_group(time_point now, std::string_view group) {
+  kept_.clear();
+  pass(now);
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return kafka_error::group_id_not_found;
+  if (it->second.members && !it->second.members->empty()) return kafka_error::non_empty_group;
+  groups_.erase(it);
+  return kafka_error::none;
+}
+
 KAWAIT_DECL bool group_coordinator::settled(std::string_view group) const {
   const auto* g = find(group);
   if (g == nullptr) return true;

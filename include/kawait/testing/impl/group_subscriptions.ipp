@@ -92,7 +92,7 @@ KAWAIT_DECL void consumer_group::update_metadata(const group_context& ctx, bool 
   if (bump) ++epoch_;
 }
 
-KAWAIT_DECL std::string consumer_group::preferred_assignor(const group_context& ctx) const {
+KAWAIT_DECL std::string consumer_group::preferred_assignor(const group_options& options) const {
   std::map<std::string_view, std::size_t> votes;
   for (const auto& [id, m] : members_) {
     if (!m.assignor.empty()) ++votes[m.assignor];
@@ -100,7 +100,7 @@ KAWAIT_DECL std::string consumer_group::preferred_assignor(const group_context& 
   const auto most = std::max_element(votes.begin(), votes.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
   if (most != votes.end()) return std::string(most->first);
-  return ctx.options.assignors.empty() ? "uniform" : ctx.options.assignors.front();
+  return options.assignors.empty() ? "uniform" : options.assignors.front();
 }
 
 KAWAIT_DECL void consumer_group::update_target(const group_context& ctx) {
@@ -132,7 +132,7 @@ KAWAIT_DECL void consumer_group::update_target(const group_context& ctx) {
     a.topics.erase(std::unique(a.topics.begin(), a.topics.end()), a.topics.end());
     a.previous = std::move(m.target);
   }
-  auto targets = preferred_assignor(ctx) == "range" ? assign_range(list, counts) : assign_uniform(list, counts);
+  auto targets = preferred_assignor(ctx.options) == "range" ? assign_range(list, counts) : assign_uniform(list, counts);
   for (std::size_t i = 0; i < who.size(); ++i) {
     if (!given.empty()) std::erase_if(targets[i], [&](const auto& p) { return given.contains(p); });
     who[i]->target = std::move(targets[i]);

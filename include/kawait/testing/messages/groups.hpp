@@ -98,6 +98,31 @@ struct consumer_group_describe_request : api<69, 0, 1, 0> {
   }
 };
 
+struct delete_groups_response : api<42, 0, 2, 2> {
+  static constexpr const char* api_name = "DeleteGroups";
+  struct group {
+    std::string_view group_id;
+    std::int16_t error_code = 0;
+    static void fields(auto&& visit) {
+      visit(field("GroupId"), &group::group_id);
+      visit(field("ErrorCode"), &group::error_code);
+    }
+  };
+  std::int32_t throttle_time_ms = 0;
+  std::vector<group> results;
+  static void fields(auto&& visit) {
+    visit(field("ThrottleTimeMs"), &delete_groups_response::throttle_time_ms);
+    visit(field("Results"), &delete_groups_response::results);
+  }
+};
+
+struct delete_groups_request : api<42, 0, 2, 2> {
+  static constexpr const char* api_name = "DeleteGroups";
+  using response = delete_groups_response;
+  std::vector<std::string_view> groups;
+  static void fields(auto&& visit) { visit(field("GroupsNames"), &delete_groups_request::groups); }
+};
+
 /// Of classic groups, which the embedded broker does not have: clients ask for a group so if it is none of the consumer protocol.
 struct describe_groups_response : api<15, 0, 6, 5> {
   static constexpr const char* api_name = "DescribeGroups";

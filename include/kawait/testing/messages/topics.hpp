@@ -145,4 +145,52 @@ struct delete_topics_request : api<20, 1, 6, 4> {
   }
 };
 
+struct create_partitions_response : api<37, 0, 3, 2> {
+  static constexpr const char* api_name = "CreatePartitions";
+  struct topic {
+    std::string_view name;
+    std::int16_t error_code = 0;
+    std::optional<std::string_view> error_message;
+    static void fields(auto&& visit) {
+      visit(field("Name"), &topic::name);
+      visit(field("ErrorCode"), &topic::error_code);
+      visit(field("ErrorMessage").nullable(), &topic::error_message);
+    }
+  };
+  std::int32_t throttle_time_ms = 0;
+  std::vector<topic> results;
+  static void fields(auto&& visit) {
+    visit(field("ThrottleTimeMs"), &create_partitions_response::throttle_time_ms);
+    visit(field("Results"), &create_partitions_response::results);
+  }
+};
+
+/// More partitions for topics: `count` in all.
+struct create_partitions_request : api<37, 0, 3, 2> {
+  static constexpr const char* api_name = "CreatePartitions";
+  using response = create_partitions_response;
+  struct assignment {
+    std::vector<std::int32_t> broker_ids;
+    static void fields(auto&& visit) { visit(field("BrokerIds"), &assignment::broker_ids); }
+  };
+  struct topic {
+    std::string_view name;
+    std::int32_t count = 0;
+    std::optional<std::vector<assignment>> assignments{std::in_place};  ///< Of the new partitions. Null: the broker's to choose.
+    static void fields(auto&& visit) {
+      visit(field("Name"), &topic::name);
+      visit(field("Count"), &topic::count);
+      visit(field("Assignments").nullable(), &topic::assignments);
+    }
+  };
+  std::vector<topic> topics;
+  std::int32_t timeout_ms = 0;
+  bool validate_only = false;
+  static void fields(auto&& visit) {
+    visit(field("Topics"), &create_partitions_request::topics);
+    visit(field("TimeoutMs"), &create_partitions_request::timeout_ms);
+    visit(field("ValidateOnly"), &create_partitions_request::validate_only);
+  }
+};
+
 }  // namespace kawait::testing::messages
