@@ -51,6 +51,8 @@ inline std::string_view name_of(api_key key) noexcept {
     case api_key::end_txn: return "end_txn";
     case api_key::consumer_group_heartbeat: return "consumer_group_heartbeat";
     case api_key::consumer_group_describe: return "consumer_group_describe";
+    case api_key::create_partitions: return "create_partitions";
+    case api_key::delete_groups: return "delete_groups";
   }
   return "unknown";
 }
