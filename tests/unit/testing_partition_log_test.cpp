@@ -125,6 +125,23 @@ TEST_CASE("partition_log: idempotent producers") {
   CHECK(log.append(batch(1, 8, 0)).base_offset == 7);  // the numbers wrap
 }
 
+TEST_CASE("partition_log: a hole belongs to the leader epoch in which it is left") {
+  partition_log log;
+  log.append(values(3), 1000);
+  log.append_hole(2);
+  CHECK(bases(log.read(0, plenty, false, true)) == offsets{0});
+  log.begin_epoch(1);
+  log.append_hole(4);
+  CHECK(log.end_offset() == 9);
+  std::vector<std::int32_t> epochs;
+  CHECK(bases(log.read(0, plenty, false, true), &epochs) == offsets{0, 5});
+  CHECK(epochs == std::vector<std::int32_t>{0, 1});
+  CHECK(log.end_of_epoch(0).offset == 5);
+  CHECK(log.end_of_epoch(1).offset == 9);
+  log.append(values(1), 1000);
+  CHECK(log.records().size() == 4);
+}
+
 TEST_CASE("partition_log: sizes, the first batch whole, cut tails") {
   partition_log log;
   for (int i = 0; i < 3; ++i) log.append(values(10), 1000);
@@ -199,6 +216,8 @@ TEST_CASE("partition_log: deleted records") {
   CHECK(log.start_offset() == 15);
   CHECK(log.read(14, plenty, false, true).error == kafka_error::offset_out_of_range);
   CHECK(bases(log.read(15, plenty, false, true)) == offsets{10, 20});
+  CHECK(log.records().size() == 15);
+  CHECK(log.records().front().offset == 15);
   CHECK(log.delete_records(31) == 15);
   CHECK(log.delete_records(30) == 30);
   CHECK(log.read(30, plenty, false, true).records.empty());

@@ -65,7 +65,8 @@ class partition_log {
   /// Appends bytes unchecked and unchanged, as a batch with a wrong CRC or of an unknown codec. Their first eight bytes are its
   /// base offset, which is raised to the end if it lies below it; returned.
   KAWAIT_DECL std::int64_t append_raw(std::vector<std::byte> batch);
-  /// Leaves `count` offsets out behind the end, as if compaction had removed what was there: the last batch's range grows.
+  /// Leaves `count` offsets out behind the end, as if compaction had removed what was there: the last batch's range grows, or, if
+  /// that is of an older leader epoch, there is a batch without records.
   KAWAIT_DECL void append_hole(std::int32_t count);
   /// Writes the marker of a transaction's end, whether or not one is open.
   KAWAIT_DECL void end_transaction(std::int64_t producer_id, std::int16_t producer_epoch, bool commit, std::int64_t now);

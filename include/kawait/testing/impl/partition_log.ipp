@@ -138,7 +138,9 @@ KAWAIT_DECL std::int64_t partition_log::append_raw(std::vector<std::byte> batch)
 KAWAIT_DECL void partition_log::append_hole(std::int32_t count) {
   if (count <= 0) return;
   wire::batch_view last;
-  if (batches_.empty() || !log_detail::view_of(batches_.back().bytes, last)) {
+  // A batch that reached into a newer epoch's offsets would be of neither: who has read it would be told again and again that its
+  // log has diverged.
+  if (batches_.empty() || batches_.back().epoch != epoch_ || !log_detail::view_of(batches_.back().bytes, last)) {
     batch_writer empty(end_);
     empty.hole(count);
     store(empty.build(), {});

@@ -113,6 +113,7 @@ KAWAIT_DECL partition_log::timestamp_and_offset partition_log::offset_for(std::i
 
 KAWAIT_DECL std::vector<partition_log::stored_record> partition_log::records(std::int64_t offset) const {
   std::vector<stored_record> all;
+  offset = std::max(offset, start_);  // what lies below it in the batch that the log starts with is deleted
   for (std::size_t i = find(offset); i < batches_.size(); ++i) {
     wire::batch_view batch;
     if (!log_detail::view_of(batches_[i].bytes, batch) || batch.header.is_control()) continue;
