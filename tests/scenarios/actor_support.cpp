@@ -37,7 +37,8 @@ void actor::start() {
   running_ = true;
   consumer_->async_run(asio::bind_cancellation_slot(abort_.slot(), [this](std::error_code ec) {
     running_ = false;
-    note("ended: " + (ec ? ec.message() : std::string("well")));
+    outcome_ = "ended: " + (ec ? ec.message() : std::string("well"));
+    note(outcome_);
   }));
   asio::co_spawn(stage_.executor(), listen(*this), asio::detached);
 }

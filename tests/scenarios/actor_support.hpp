@@ -51,6 +51,8 @@ class actor {
 
   const std::string& name() const noexcept { return name_; }
   bool running() const noexcept { return running_; }
+  /// "ended: well"
+  const std::string& outcome() const noexcept { return outcome_; }
   bool joined() const { return epoch() > 0; }
   std::int32_t epoch() const { return consumer_ ? consumer_->member_epoch() : -1; }
   std::string id() const { return consumer_ ? consumer_->member_id() : std::string(); }
@@ -90,7 +92,7 @@ class actor {
   void deliver(ownership& o, const batch& b);
 
   stage& stage_;
-  std::string name_;
+  std::string name_, outcome_;
   std::optional<kawait::consumer> consumer_;
   asio::cancellation_signal abort_;
   bool running_ = false;

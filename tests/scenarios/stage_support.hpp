@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -106,8 +107,9 @@ class stage {
 
   /// Until there is a coordinator: it is made by asking for it.
   asio::awaitable<void> open();
-  /// Ends what still runs; before the context goes.
+  /// Ends what still runs. Of what members see from here on only how they end is told.
   asio::awaitable<void> close();
+  /// Before the context goes.
   void drop();
 
  private:
@@ -121,6 +123,7 @@ class stage {
   std::map<std::string, topic_state> topics_;
   std::deque<std::unique_ptr<actor>> actors_;
   std::vector<std::string> lines_;
+  std::optional<std::string> record_;  // once the script has ended
   std::shared_ptr<net::connection> connection_;
   std::unique_ptr<admin> admin_;
 };
