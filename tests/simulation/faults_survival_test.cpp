@@ -16,6 +16,13 @@ using testing::fault_outcome;
 using testing::fault_scope;
 using testing::heartbeat_kind;
 
+// Sanitized, a test takes fifteen times as long.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t seeds = 4;
+#else
+constexpr std::uint64_t seeds = 12;
+#endif
+
 /// A member that keeps what it reads by value: offsets of a log that was truncated, or made anew, say nothing.
 struct keeper {
   keeper(testing::world& w, const kawait::config& c) : consumer(w.executor(), c) {
@@ -94,6 +101,11 @@ struct scene {
     }
     return true;
   }
+  /// Within ten minutes; looked at once a second, since looking takes longer than most of what happens.
+  bool settles() {
+    for (int i = 0; i < 600 && !settled(); ++i) w.advance(1s);
+    return settled();
+  }
   bool delivered(const std::string& value) const {
     return std::any_of(members.begin(), members.end(), [&](const auto& m) { return m->seen.count(value) != 0; });
   }
@@ -159,7 +171,7 @@ TEST_CASE("faults: a member gets over each that can be survived, and misses noth
     s.w.advance(1min);
     s.faults.heal();
     s.produce(1);
-    CHECK(s.w.run_until([&] { return s.settled(); }, 10min));
+    CHECK(s.settles());
     s.check_unharmed();
     CHECK(!s.delivered("aborted"));
     // Who had to go back or on for it says so.
@@ -216,7 +228,7 @@ TEST_CASE("faults: a negative epoch in an answer does not make a member leave") 
 
 TEST_CASE("faults: all of them at once, then none, and everything is delivered") {
   std::map<std::string, std::size_t> hits;
-  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     CAPTURE(seed);
     scene s(seed, 1, isolation_level::read_uncommitted, seed % 2 == 0 ? nodes(2) : by_name(2));
     s.faults.all_by_chance(0.002);
@@ -224,11 +236,11 @@ TEST_CASE("faults: all of them at once, then none, and everything is delivered")
     s.produce(60, 2s);
     s.faults.heal();
     s.produce(1);
-    CHECK(s.w.run_until([&] { return s.settled(); }, 10min));
+    CHECK(s.settles());
     s.check_unharmed();
     for (const auto& [name, n] : s.faults.hits()) hits[name] += n;
   }
-  CHECK(hits.size() > 40);
+  CHECK(hits.size() > 10 + 3 * seeds);
 }
 
 TEST_CASE("faults: whatever becomes of nodes, groups and logs, what is left is delivered") {
@@ -237,20 +249,20 @@ TEST_CASE("faults: whatever becomes of nodes, groups and logs, what is left is d
     if (f.scope == fault_scope::cluster) names.emplace_back(f.name);
   }
   std::map<std::string, std::size_t> hits;
-  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     CAPTURE(seed);
     scene s(seed, 2, seed % 2 == 0 ? isolation_level::read_uncommitted : isolation_level::read_committed, by_name(3));
     s.faults.at_random(10s, names);
     s.produce(60, 4s);
     s.faults.heal();
     s.produce(1);
-    CHECK(s.w.run_until([&] { return s.settled(); }, 10min));
+    CHECK(s.settles());
     s.check_unharmed();
     for (const auto& [name, n] : s.faults.hits()) hits[name] += n;
   }
   for (const std::string& name : names) {
     CAPTURE(name);
-    CHECK(hits[name] > 0);
+    if (seeds >= 12) CHECK(hits[name] > 0);  // a few seeds do not meet all
   }
 }
 
@@ -258,7 +270,7 @@ TEST_CASE("faults: a cluster that is shaken for minutes loses nothing") {
   const std::vector<std::string> shocks{"node-down",       "node-frozen",       "connections-cut",
                                         "leader-moved",    "coordinator-moved", "sessions-forgotten"};
   std::map<std::string, std::size_t> hits;
-  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     CAPTURE(seed);
     scene s(seed, 3, isolation_level::read_uncommitted, nodes(3));
     for (const char* name : {"lost-request", "lost-answer", "close-before", "close-after", "cut-answer", "slow-answer"}) {
@@ -267,7 +279,7 @@ TEST_CASE("faults: a cluster that is shaken for minutes loses nothing") {
     s.faults.at_random(5s, shocks);
     s.produce(30, 6s);
     s.faults.heal();
-    CHECK(s.w.run_until([&] { return s.settled(); }, 10min));
+    CHECK(s.settles());
     s.check_unharmed();
     for (const auto& [name, n] : s.faults.hits()) hits[name] += n;
   }
