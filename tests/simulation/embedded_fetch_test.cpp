@@ -47,7 +47,29 @@ TEST_CASE("embedded: a truncated log is gone back to, and told") {
   CHECK(r.seen[0].back() == 12);
   CHECK(r.values.back() == "anew");
   CHECK(r.seen[0][20] == 10);
-  CHECK(static_cast<bool>(r.consumer.last_warning()));
+  CHECK(r.consumer.last_warning().code == kawait::errc::log_truncated);
+  CHECK(r.consumer.last_warning().words == "orders-0 goes on from offset 10");
+}
+
+TEST_CASE("embedded: without a reset policy a truncated log is an error, until a seek") {
+  testing::world w;
+  testing::broker b(w.executor(), nodes(2));
+  b.create_topic("orders", 1);
+  b.append("orders", 0, numbers(20));
+  kawait::config c;
+  assigned r(w, b, {0}, c.auto_offset_reset(offset_reset::none));
+  r.consumer.assignment().front().seek(0);
+  r.read();
+  REQUIRE(w.run_until([&] { return r.total() == 20; }, 1min));
+  b.elect_uncleanly("orders", 0, 3 - b.leader("orders", 0), 10);
+  REQUIRE(w.run_until([&] { return !r.errors.empty(); }, 5min));
+  CHECK(r.errors.back() == kawait::errc::log_truncated);
+  r.consumer.assignment().front().seek(10);
+  r.errors.clear();
+  r.read();
+  b.append("orders", 0, {producer_record("anew")});
+  REQUIRE(w.run_until([&] { return r.total() == 21; }, 5min));
+  CHECK(r.errors.empty());
 }
 
 TEST_CASE("embedded: offsets out of range are reset") {

@@ -23,6 +23,7 @@ enum class errc {
   lease_quota,             ///< The partition's own unreleased batches fill its share of the buffer.
   handler_returned_early,  ///< A for_each_partition handler returned while its partition was still assigned.
   no_offset,               ///< No committed offset, or it is out of range, and auto.offset.reset is none.
+  log_truncated,           ///< Records below the position are gone: another leader's log goes on from an earlier offset (KIP-320).
   // Ends of streams and revocations.
   revoked,              ///< The partition moved to another member.
   lost,                 ///< The group moved on without us: nothing can be committed any more.

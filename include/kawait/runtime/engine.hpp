@@ -165,6 +165,9 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> commit_by_time();
   KAWAIT_DECL void resolve_assigned();
   KAWAIT_DECL asio::awaitable<void> look_for_assigned();
+  // --- What fetchers find (impl/engine_hosts.ipp).
+  KAWAIT_DECL void on_truncated(partition_stream& stream, const offset_and_epoch& end);
+  KAWAIT_DECL void on_sent_away(partition_stream& stream, std::int32_t follower);
   // --- Commits (impl/engine_commits.ipp).
   using sent_commits = std::vector<std::pair<stream_ptr, machine::offset_tracker::commit_id>>;
   KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_done(std::vector<stream_ptr> streams, net::time_point deadline);

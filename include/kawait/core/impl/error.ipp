@@ -18,6 +18,7 @@ inline const char* words_of(errc e) noexcept {
     case errc::lease_quota: return "the partition's unreleased batches fill its share of fetch.buffer.bytes";
     case errc::handler_returned_early: return "the handler returned while its partition was still assigned";
     case errc::no_offset: return "no usable offset and auto.offset.reset is none";
+    case errc::log_truncated: return "the log was truncated below the position";
     case errc::revoked: return "the partition was revoked";
     case errc::lost: return "the partition was lost";
     case errc::closed: return "the consumer is closed";

@@ -49,28 +49,37 @@ KAWAIT_DECL stream_ptr engine::find_stream(const topic_id_partition& partition) 
   return it == streams_.end() ? nullptr : it->second;
 }
 
+// The log was cut below our position: go to where the epochs part, unless the user wants to be told. Not at once, lest a broker that
+// says so again and again be asked as fast as it answers.
+KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and_epoch& end) {
+  const failure truncated(errc::log_truncated, stream.name().to_string() + " goes on from offset " + std::to_string(end.offset));
+  if (options_.auto_offset_reset == machine::position_finder::reset_policy::none) {
+    stream.fail(truncated);
+    return;
+  }
+  last_warning = truncated;
+  stream.seek(end);
+  fetches_.suspend(stream);
+}
+
+// A selector of its own sends even readers without a rack to a follower, at once: not to be asked again without pause, either.
+KAWAIT_DECL void engine::on_sent_away(partition_stream& stream, std::int32_t follower) {
+  const std::string words = ": the leader sends readers to node " + std::to_string(follower) + ", and followers are not fetched from";
+  last_warning = failure(kafka_error::replica_not_available, stream.name().to_string() + words);
+  fetches_.suspend(stream);
+}
+
 KAWAIT_DECL void engine::on_fetch_error(partition_stream& stream, const partition_data& data) {
   const auto code = static_cast<kafka_error>(data.error_code);
+  const auto& diverging = data.diverging_epoch;
   switch (code) {
-    case kafka_error::none: {
-      if (data.diverging_epoch.end_offset < 0) {
-        // A selector of its own sends even readers without a rack to a follower, at once: not to be asked again without pause.
-        const std::string follower = std::to_string(data.preferred_read_replica);
-        const std::string words = ": the leader sends readers to node " + follower + ", and followers are not fetched from";
-        last_warning = failure(kafka_error::replica_not_available, stream.name().to_string() + words);
-        fetches_.suspend(stream);
-        return;
-      }
-      // The log was cut below our position: go to where the epochs part, unless the user wants to be told.
-      const std::string words = "the log was truncated to offset " + std::to_string(data.diverging_epoch.end_offset);
-      if (options_.auto_offset_reset == machine::position_finder::reset_policy::none) {
-        stream.fail(failure(errc::no_offset, words));
+    case kafka_error::none:
+      if (diverging.end_offset >= 0) {
+        on_truncated(stream, offset_and_epoch(diverging.end_offset, diverging.epoch));
       } else {
-        last_warning = failure(errc::no_offset, stream.name().to_string() + ": " + words);
-        stream.seek(offset_and_epoch(data.diverging_epoch.end_offset, data.diverging_epoch.epoch));
+        on_sent_away(stream, data.preferred_read_replica);
       }
       return;
-    }
     case kafka_error::not_leader_or_follower:
     case kafka_error::fenced_leader_epoch:
       if (metadata_.cluster().on_leader_hint(stream.id().partition, data.current_leader.leader_id, data.current_leader.leader_epoch)) {
