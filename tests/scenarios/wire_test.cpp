@@ -186,7 +186,8 @@ asio::awaitable<void> pattern(stage& s) {
   r.subscribed_topic_regex = "";
   co_await a.send(r);
   a.regex.clear();
-  co_await a.owns(2);
+  // Kafka 4.0 goes on with what the pattern brought, until something else moves the group.
+  co_await a.owns(release() == testing::kafka_generation::v4_0 ? 5 : 2);
   co_await s.tell_group();
 }
 
