@@ -166,7 +166,8 @@ def case_kcat(world):
     described = {t["topic"]: {p["partition"]: (p["leader"] in (1, 2), len(p["replicas"])) for p in t["partitions"]}
                  for t in listed["topics"]}
     expect_equal(described, {topic: {p: (True, 2) for p in range(3)}}, "the topic")
-    expect_equal(topic in {t["topic"] for t in json.loads("".join(kcat(world, "-L", "-J")))["topics"]}, True, "it is among all topics")
+    everything = json.loads("".join(kcat(world, "-L", "-J")))
+    expect_equal(topic in {t["topic"] for t in everything["topics"]}, True, "it is among all topics")
 
     expected = []
     for partition, codec in ((0, "none"), (1, "gzip"), (2, "snappy"), (0, "lz4"), (1, "zstd")):
@@ -191,7 +192,8 @@ def case_kcat(world):
     expect_equal([int(line) for line in from_time], list(range(800)), "read by time")
     # A transaction, all of which is read by who reads committed records only.
     kcat(world, "-P", "-t", topic, "-p", "2", "-X", "transactional.id=kcat", given="in a transaction\n")
-    committed = kcat(world, "-C", "-t", topic, "-p", "2", "-o", "400", "-e", "-q", "-X", "isolation.level=read_committed", "-f", "%s\\n")
+    committed = kcat(world, "-C", "-t", topic, "-p", "2", "-o", "400", "-e", "-q", "-X", "isolation.level=read_committed",
+                     "-f", "%s\\n")
     expect_equal(committed, ["in a transaction"], "what was committed")
     # Tombstones, and an empty value that is none.
     kcat(world, "-P", "-t", topic, "-p", "2", "-K:", "-Z", given="gone:\n")

@@ -12,7 +12,8 @@ namespace {
 
 config settings(const stage& s, const actor_options& how) {
   config c(s.bootstrap());
-  c.group_id(s.group()).auto_offset_reset(offset_reset::earliest).auto_commit(how.commits).auto_commit_interval(how.commit_interval);
+  c.group_id(s.group()).auto_offset_reset(offset_reset::earliest).auto_commit(how.commits);
+  c.auto_commit_interval(how.commit_interval);
   c.default_api_timeout(20s).request_timeout(15s);
   if (!how.instance.empty()) c.group_instance_id(how.instance);
   if (!how.assignor.empty()) c.remote_assignor(how.assignor);

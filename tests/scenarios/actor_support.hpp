@@ -25,8 +25,8 @@ struct actor_options {
   actor_options(std::string first, std::string second) : topics{std::move(first), std::move(second)} {}
 };
 
-/// A member of the group, by a consumer of this library with events: it reads all that it owns, gives up at once what is revoked, and
-/// records both.
+/// A member of the group, by a consumer of this library with events: it reads all that it owns, gives up at once what is revoked,
+/// and records both.
 class actor {
  public:
   actor(stage& s, std::string name, const actor_options& how);

@@ -178,8 +178,8 @@ bool agree(const actor& a, const described_group& g) {
 
 std::string words(const described_group& g) {
   if (g.error != 0) return std::string(name_of(static_cast<kafka_error>(g.error))) + ", " + g.state;
-  return g.state + ", epoch " + std::to_string(g.epoch) + ", target of " + std::to_string(g.target_epoch) + ", " + g.assignor + ", " +
-         std::to_string(g.members.size()) + " members";
+  return g.state + ", epoch " + std::to_string(g.epoch) + ", target of " + std::to_string(g.target_epoch) + ", " +
+         g.assignor + ", " + std::to_string(g.members.size()) + " members";
 }
 
 }  // namespace

@@ -55,8 +55,8 @@ struct described_group {
   std::vector<described_member> members;
 };
 
-/// One of the two clusters that a script plays on, and what it saw there. All that the script does, it does through Kafka's protocol,
-/// so that the two differ only in their answers. Names of topics and of the group begin with the scenario's: the real cluster is
+/// One of the two clusters that a script plays on, and what it saw there. All that the script does, it does through Kafka's
+/// protocol, so that the two differ only in their answers. Names of topics and of the group begin with the scenario's: the real cluster is
 /// shared by all scenarios.
 class stage {
  public:
@@ -80,15 +80,15 @@ class stage {
   asio::awaitable<void> append(std::string name, std::int64_t count);
   /// Until every partition that has records is owned by a member that has read to its end.
   asio::awaitable<void> all_read();
-  /// The coordinator hears of partitions later than clients do, and a group that is joined in between moves its epoch twice. create()
-  /// waits for it.
+  /// The coordinator hears of partitions later than clients do, and a group that is joined in between moves its epoch twice.
+  /// create() waits for it.
   asio::awaitable<void> heard_of(std::string name, std::int32_t partitions);
   const uuid& id_of(const std::string& name) const { return topics_.at(name).id; }
 
   // --- The group.
   actor& join(std::string name, const actor_options& how);
-  /// Until every running member owns as many partitions as its `share` says and the coordinator agrees that all is done; told then is
-  /// who owns how many, how many of them since the last time, and every epoch.
+  /// Until every running member owns as many partitions as its `share` says and the coordinator agrees that all is done; told then
+  /// is who owns how many, how many of them since the last time, and every epoch.
   asio::awaitable<void> settled();
   /// One look at the group. An error that passes is asked about again.
   asio::awaitable<described_group> describe();
@@ -128,8 +128,8 @@ class stage {
   std::unique_ptr<admin> admin_;
 };
 
-/// Plays the script on the embedded broker and on a real Kafka, at the same time, and compares the two records. Fails also if either
-/// does not come to its end.
+/// Plays the script on the embedded broker and on a real Kafka, at the same time, and compares the two records. Fails also if
+/// either does not come to its end.
 void play(const char* scenario, asio::awaitable<void> (*script)(stage&));
 
 /// The release of the real one, whose generation the embedded one is: from KAFKA_VERSION.

@@ -43,7 +43,9 @@ constexpr oddity odd_joins[] = {
 /// To the heartbeat of a member that has settled at an epoch of 2 or more.
 constexpr oddity odd_beats[] = {
     {"no change", [](request&) {}},
-    {"nothing said", [](request& r) { r.rebalance_timeout_ms = -1, r.subscribed_topic_names.reset(), r.topic_partitions.reset(); }},
+    {"nothing said", [](request& r) {
+       r.rebalance_timeout_ms = -1, r.subscribed_topic_names.reset(), r.topic_partitions.reset();
+     }},
     {"only what is owned", [](request& r) { r.rebalance_timeout_ms = -1, r.subscribed_topic_names.reset(); }},
     {"the next epoch", [](request& r) { ++r.member_epoch; }},
     {"the epoch before", [](request& r) { --r.member_epoch; }},
@@ -186,7 +188,8 @@ asio::awaitable<void> pattern(stage& s) {
   r.subscribed_topic_regex = "";
   co_await a.send(r);
   a.regex.clear();
-  co_await a.owns(2);
+  // Kafka 4.0 goes on with what the pattern brought, until something else moves the group.
+  co_await a.owns(release() == testing::kafka_generation::v4_0 ? 5 : 2);
   co_await s.tell_group();
 }
 

@@ -208,6 +208,25 @@ TEST_CASE("group: a changed expression loses the old topics at once (point 38)")
   CHECK(k.beat(alive("m", 2)) == "3: B0 B1");
 }
 
+TEST_CASE("group: in Kafka 4.0 a changed expression counts once it is resolved, and giving it up not at all") {
+  cluster k(group_options(kafka_generation::v4_0));
+  k.beat(pattern_join("m", "A"));
+  k.pass(1s);
+  CHECK(k.beat(alive("m", 1)) == "2: A0 A1 A2 A3");
+  CHECK(k.beat(alive("m", 2).matching("nothing")) == "2");
+  k.pass(1s);
+  CHECK(k.beat(alive("m", 2)) == "2:");
+  CHECK(k.beat(alive("m", 2).owns("")) == "3");
+  CHECK(k.beat(alive("m", 3).matching("B")) == "3");
+  k.pass(1s);
+  CHECK(k.beat(alive("m", 3)) == "4: B0 B1");
+  CHECK(k.beat(alive("m", 4).matching("")) == "4");
+  k.pass(20s);
+  CHECK(k.beat(alive("m", 4)) == "4");
+  CHECK(k.beat(join("n", "A")) == "5: A0 A1 A2 A3");  // which is another reason
+  CHECK(k.beat(alive("m", 4)) == "4:");
+}
+
 TEST_CASE("topic_pattern: what matches") {
   struct {
     const char *pattern, *name;

@@ -24,6 +24,9 @@ struct generation_traits {
   bool lease_epoch_commits;
   /// A member that acknowledged one revocation and owes another is one epoch further; later generations keep the epoch.
   bool revocation_moves_epoch;
+  /// Another pattern is another subscription at once; before, only when it is resolved and gives others, or is one that is resolved
+  /// already: a member that gives up its pattern keeps what that brought until the group moves for another reason.
+  bool pattern_is_subscription;
   /// Who describes a group is told that a member has what it is yet to give up; before, only what it may keep.
   bool revoking_is_described;
   /// The epoch of a group without history; its first member's is one more.
@@ -34,9 +37,9 @@ struct generation_traits {
 
 namespace detail {
 inline constexpr generation_traits generations[] = {
-    {25, 17, 10, 9, 9, false, false, true, false, 0, std::chrono::milliseconds(0)},
-    {29, 18, 11, 10, 10, true, false, false, false, 0, std::chrono::milliseconds(0)},
-    {30, 18, 11, 10, 10, true, true, false, true, 1, std::chrono::milliseconds(1000)},
+    {25, 17, 10, 9, 9, false, false, true, false, false, 0, std::chrono::milliseconds(0)},
+    {29, 18, 11, 10, 10, true, false, false, true, false, 0, std::chrono::milliseconds(0)},
+    {30, 18, 11, 10, 10, true, true, false, true, true, 1, std::chrono::milliseconds(1000)},
 };
 }  // namespace detail
 

@@ -7,7 +7,7 @@
 
 namespace kawait::testing {
 
-KAWAIT_DECL consumer_group::change consumer_group::subscribe(const group_context&, group_member& m, const request& r,
+KAWAIT_DECL consumer_group::change consumer_group::subscribe(const group_context& ctx, group_member& m, const request& r,
                                                              std::optional<topic_pattern> added) {
   change c;
   if (r.subscribed_topic_names) {
@@ -16,13 +16,14 @@ KAWAIT_DECL consumer_group::change consumer_group::subscribe(const group_context
     m.names = std::move(names);
   }
   if (r.subscribed_topic_regex && *r.subscribed_topic_regex != m.regex) {
-    c.any = true;
+    const bool at_once = ctx.traits().pattern_is_subscription;
+    c.any = c.any || at_once;
     m.regex = std::string(*r.subscribed_topic_regex);
     if (added) patterns_.emplace(m.regex, pattern{std::move(*added), {}});
     drop_unused_patterns();
     // One that is not resolved yet moves the epoch when it is.
     const auto it = patterns_.find(m.regex);
-    c.retarget = c.retarget || it == patterns_.end() || it->second.resolved;
+    c.retarget = c.retarget || (it == patterns_.end() ? at_once : it->second.resolved);
   }
   return c;
 }
@@ -67,7 +68,7 @@ KAWAIT_DECL void consumer_group::finish_resolution(const group_context& ctx) {
     resolved_at_ = ctx.now;
   }
   resolved_version_ = topics_version_;
-  if (changed) update_metadata(ctx, true);
+  if (changed || !ctx.traits().pattern_is_subscription) update_metadata(ctx, changed);
 }
 
 KAWAIT_DECL consumer_group::metadata consumer_group::subscribed_metadata(const group_context& ctx) const {
