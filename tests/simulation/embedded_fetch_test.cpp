@@ -58,7 +58,10 @@ TEST_CASE("embedded: without a reset policy a truncated log is an error, until a
   b.append("orders", 0, numbers(20));
   kawait::config c;
   assigned r(w, b, {0}, c.auto_offset_reset(offset_reset::none));
+  REQUIRE(w.run_until([&] { return !r.errors.empty(); }, 1min));
+  CHECK(r.errors.back() == kawait::errc::no_offset);
   r.consumer.assignment().front().seek(0);
+  r.errors.clear();
   r.read();
   REQUIRE(w.run_until([&] { return r.total() == 20; }, 1min));
   b.elect_uncleanly("orders", 0, 3 - b.leader("orders", 0), 10);
