@@ -18,16 +18,17 @@ work=$(mktemp -d)
 export TMPDIR=$work
 # The build folders lie side by side, so that they can share what a compiler made of the same file.
 export CCACHE_BASEDIR=$root
-passed=0 failed=0 failures=() group=
+passed=0 failed=0 failures=() group='' beside=''
 
 finish() {
+  local each
   trap '' INT TERM HUP
-  if [ -n "$group" ]; then
+  for each in $group $beside; do
     # The step's own process group: its traps get a few seconds to end what they started.
-    kill -TERM -- "-$group" 2>/dev/null
-    for _ in $(seq 50); do kill -0 -- "-$group" 2>/dev/null || break; sleep 0.1; done
-    kill -KILL -- "-$group" 2>/dev/null
-  fi
+    kill -TERM -- "-$each" 2>/dev/null
+    for _ in $(seq 50); do kill -0 -- "-$each" 2>/dev/null || break; sleep 0.1; done
+    kill -KILL -- "-$each" 2>/dev/null
+  done
   find "$work" -name '[0-9]*.pid' -exec dirname {} \; 2>/dev/null | sort -u | while read -r dir; do
     tests/kafka/kafka-down "$dir"
   done
@@ -48,6 +49,22 @@ step() {
   wait "$group" || code=$?
   group=
   return $code
+}
+
+# start_beside COMMAND...: at the lowest priority, while tests wait for their brokers; end_beside NAME waits for it.
+start_beside() {
+  echo "--- beside what follows: $*"
+  setsid nice -n 19 "$@" >"$work/beside" 2>&1 </dev/null &
+  beside=$!
+}
+end_beside() {
+  local code=0
+  wait "$beside" || code=$?
+  beside=
+  [ $code = 0 ] && return
+  cat "$work/beside"
+  count "$1" 0 1
+  return 1
 }
 
 count() { # NAME PASSED FAILED
@@ -75,12 +92,16 @@ run_ctest() { # NAME PRESET [ctest option...]
 }
 
 # Meson builds everything with the address and undefined-behaviour sanitizers and runs what needs no broker; then a smoke test.
-run_meson() {
-  local ok bad again=()
+build_meson() {
+  local again=()
   [ ! -e build/meson/build.ninja ] || again=(--reconfigure)
-  build meson-setup meson setup build/meson ${again[@]+"${again[@]}"} --buildtype=plain -Doptimization=0 \
-    -Db_sanitize=address,undefined -Dcpp_args='-g1 -fno-omit-frame-pointer -fno-sanitize-recover=all' || return
-  build meson-compile meson compile -C build/meson || return
+  meson setup build/meson ${again[@]+"${again[@]}"} --buildtype=plain -Doptimization=0 -Db_sanitize=address,undefined \
+    -Dcpp_args='-g1 -fno-omit-frame-pointer -fno-sanitize-recover=all' && meson compile -C build/meson
+}
+export -f build_meson
+run_meson() {
+  local ok bad
+  end_beside meson-build || return
   step meson meson test -C build/meson --print-errorlogs
   ok=$(awk '$1 == "Ok:" {print $2}' "$work/log")
   bad=$(awk '$1 == "Fail:" || $1 == "Timeout:" || $1 == "Unexpected" {sum += $NF} END {print sum + 0}' "$work/log")
@@ -93,18 +114,22 @@ run_meson() {
   fi
 }
 
+build_preset() { # PRESET TARGET
+  build "$1-configure" cmake --preset "$1" && build "$1-build" cmake --build --preset "$1" --target "$2"
+}
+
 configuration() { # PRESET TARGET [ctest option...]
   local preset=$1 target=$2
   shift 2
-  build "$preset-configure" cmake --preset "$preset" || return
-  build "$preset-build" cmake --build --preset "$preset" --target "$target" || return
+  build_preset "$preset" "$target" || return
   run_ctest "$preset" "$preset" "$@"
 }
 
 timed() {
-  local start=$SECONDS name=$1
-  "$@"
+  local start=$SECONDS name=$1 code=0
+  "$@" || code=$?
   echo "--- $name ${2:-}: $((SECONDS - start)) s"
+  return $code
 }
 
 kinds=(build test kafka)
@@ -114,8 +139,12 @@ step packages tests/install-packages "${kinds[@]}" || exit 1
 step jars tests/kafka/fetch-jars 4.3.1 4.0.0 4.2.1 || exit 1
 step venv tests/kafka/venv || exit 1
 
-timed configuration default all
+if timed build_preset default all; then
+  [ $quick = 1 ] || start_beside bash -c build_meson
+  timed run_ctest default default
+fi
 if [ $quick = 0 ]; then
+  [ -n "$beside" ] || start_beside bash -c build_meson
   timed run_meson
   timed configuration tsan threaded -L '^threads$'
   timed configuration clang-epoll unit_and_smoke -L '^(unit|smoke)$'

@@ -55,7 +55,7 @@ TEST_CASE("embedded: without a reset policy a truncated log is an error, until a
   testing::world w;
   testing::broker b(w.executor(), nodes(2));
   b.create_topic("orders", 1);
-  b.append("orders", 0, numbers(20));
+  for (int i = 0; i < 4; ++i) b.append("orders", 0, numbers(5));
   kawait::config c;
   assigned r(w, b, {0}, c.auto_offset_reset(offset_reset::none));
   REQUIRE(w.run_until([&] { return !r.errors.empty(); }, 1min));
