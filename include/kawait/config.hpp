@@ -37,9 +37,9 @@ class config {
   /// backslash at the end continues a line, and \t \n \r \f \uXXXX and \ before any other character are known. Of a name that comes
   /// twice the last counts. The words of errors begin with the file and the line: "orders.properties:12: ...".
   KAWAIT_DECL config& load_file(const std::string& path);
-  /// Those of the environment's variables that begin with the prefix: KAWAIT_GROUP_ID is group.id. The words of errors begin with the
+  /// Those of the environment's variables that begin with the prefix: KAWAIT_CONFIG_GROUP_ID is group.id. The words of errors begin with the
   /// variable's name. An unknown property's variable is an error, too, so the prefix should be nobody else's.
-  KAWAIT_DECL config& load_environment(std::string_view prefix = "KAWAIT_");
+  KAWAIT_DECL config& load_environment(std::string_view prefix = "KAWAIT_CONFIG_");
 
   /// bootstrap.servers. Required.
   KAWAIT_DECL config& bootstrap_servers(std::string_view list);
@@ -56,7 +56,10 @@ class config {
   KAWAIT_DECL config& remote_assignor(std::string_view name);
   /// How long the group waits for revoked partitions (KIP-848). Default max.poll.interval.ms, as in Java.
   KAWAIT_DECL config& rebalance_timeout(milliseconds t);
-  /// max.poll.interval.ms. Default 5 minutes.
+  /// max.poll.interval.ms. A partition with data waiting or a batch in hand, not paused, and for so long no async_next, done or
+  /// keep_alive: the member leaves the group, then all its partitions are lost, and it joins again as soon as that partition's
+  /// application moves (calls, releases the batch, or its handler returns). Noticed up to an eighth late. In the mode of
+  /// consumer.async_next() each call counts for all partitions. Default 5 minutes.
   KAWAIT_DECL config& max_poll_interval(milliseconds t);
 
   /// enable.auto.commit. Default true: what is done is committed every auto.commit.interval.ms, at revocation and at close.

@@ -34,6 +34,7 @@
 #include <kawait/machine/impl/membership_answers.ipp>
 #include <kawait/machine/impl/membership_poll.ipp>
 #include <kawait/machine/impl/offset_tracker.ipp>
+#include <kawait/machine/impl/poll_watch.ipp>
 #include <kawait/machine/impl/position_finder.ipp>
 #endif
 
@@ -57,6 +58,7 @@
 #include <kawait/runtime/impl/engine_hosts.ipp>
 #include <kawait/runtime/impl/engine_reading.ipp>
 #include <kawait/runtime/impl/engine_streams.ipp>
+#include <kawait/runtime/impl/engine_watch.ipp>
 #include <kawait/runtime/impl/fetch_scheduler.ipp>
 #include <kawait/runtime/impl/fetcher.ipp>
 #include <kawait/runtime/impl/group_driver.ipp>

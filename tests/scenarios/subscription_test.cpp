@@ -22,6 +22,8 @@ asio::awaitable<void> grown(stage& s) {
   co_await s.append("orders", 10);
   co_await s.all_read();
   co_await a.close();
+  b.share = 8;
+  co_await s.settled();
   co_await b.close();
   co_await s.tell_committed("orders");
 }
@@ -82,6 +84,8 @@ asio::awaitable<void> changed(stage& s) {
   a.share = b.share = 3;
   co_await s.settled();
   co_await a.close();
+  b.share = 4;
+  co_await s.settled();
   co_await b.close();
   co_await s.tell_committed("orders");
   co_await s.tell_committed("payments");

@@ -109,7 +109,7 @@ TEST_CASE("config: what is wrong in a file is named with its line, and nothing o
 }
 
 TEST_CASE("config: the environment") {
-  const exported group("KAWAIT_GROUP_ID", "orders"), wait("KAWAIT_FETCH_MAX_WAIT_MS", "7"), other("MINE_CHECK_CRCS", "false");
+  const exported group("KAWAIT_CONFIG_GROUP_ID", "orders"), wait("KAWAIT_CONFIG_FETCH_MAX_WAIT_MS", "7"), other("MINE_CHECK_CRCS", "false");
   config c;
   c.load_environment();
   CHECK(c.values().group_id == "orders");
@@ -118,11 +118,11 @@ TEST_CASE("config: the environment") {
   c.load_environment("MINE_");
   CHECK(!c.values().check_crcs);
   {
-    const exported bad("KAWAIT_CHECK_CRCS", "perhaps");
-    CHECK(refusal([&] { c.load_environment(); }) == "KAWAIT_CHECK_CRCS: check.crcs = 'perhaps': must be true or false");
+    const exported bad("KAWAIT_CONFIG_CHECK_CRCS", "perhaps");
+    CHECK(refusal([&] { c.load_environment(); }) == "KAWAIT_CONFIG_CHECK_CRCS: check.crcs = 'perhaps': must be true or false");
   }
-  const exported unknown("KAWAIT_GROUPID", "x");
-  CHECK(refusal([&] { c.load_environment(); }).starts_with("KAWAIT_GROUPID: groupid = 'x': no such property"));
+  const exported unknown("KAWAIT_CONFIG_GROUPID", "x");
+  CHECK(refusal([&] { c.load_environment(); }).starts_with("KAWAIT_CONFIG_GROUPID: groupid = 'x': no such property"));
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ enum class errc {
   lost,                 ///< The group moved on without us: nothing can be committed any more.
   closed,               ///< The consumer is closed.
   revocation_deadline,  ///< In-flight work was not drained in time; the partition was given up regardless.
+  poll_interval_exceeded,  ///< A partition's work stood still for max.poll.interval.ms: the member left until it moves again.
   commit_failed,        ///< At least one partition's offset was not committed; the result says which and why.
   // Network and protocol.
   unresolved_host,         ///< No bootstrap name has an address.

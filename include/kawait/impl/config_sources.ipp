@@ -134,7 +134,7 @@ void at_place(const std::string& place, F f) {
   }
 }
 
-/// KAWAIT_GROUP_ID with the prefix KAWAIT_: group.id.
+/// KAWAIT_CONFIG_GROUP_ID with the prefix KAWAIT_CONFIG_: group.id.
 inline std::string property_of_variable(std::string_view variable, std::string_view prefix) {
   std::string name(variable.substr(prefix.size()));
   for (char& c : name) c = c == '_' ? '.' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));

@@ -33,7 +33,7 @@ inline void add_group_properties(std::vector<property_info>& all) {
           {"group.remote.assignor", text, "", 1, longest_text, "",
            "uniform, range or another that the broker has; by default the broker decides."},
           {"max.poll.interval.ms", milliseconds, "300000", 1, int_max, "",
-           "How long a partition with data may go without a sign of work."},
+           "A partition with data waiting or in hand, and for so long no sign of work: the member leaves until there is one."},
           {"rebalance.timeout.ms", milliseconds, "", 1, int_max, "",
            "How long the group waits for partitions that are to be given up. Default: max.poll.interval.ms, as in Java."},
           {"enable.auto.commit", boolean, "true", 0, 0, "",

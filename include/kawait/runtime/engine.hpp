@@ -16,6 +16,7 @@
 #include <asio/awaitable.hpp>
 
 #include <kawait/core/result.hpp>
+#include <kawait/machine/poll_watch.hpp>
 #include <kawait/runtime/buffer_pool.hpp>
 #include <kawait/runtime/commit_driver.hpp>
 #include <kawait/runtime/coordinator_driver.hpp>
@@ -163,6 +164,17 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> close_assigned(net::time_point drain_deadline);
   KAWAIT_DECL asio::awaitable<void> say_goodbye(failure why);
   KAWAIT_DECL asio::awaitable<void> commit_by_time();
+  // --- max.poll.interval.ms (impl/engine_watch.ipp).
+  struct stalled_work {
+    stream_ptr stream;
+    std::uint64_t activity = 0;
+    bool has_work = false;
+  };
+  KAWAIT_DECL std::uint64_t activity_of(const partition_stream& stream) const noexcept;
+  KAWAIT_DECL asio::awaitable<void> watch_application();
+  KAWAIT_DECL void stall(const std::vector<machine::leased>& overdue);
+  KAWAIT_DECL bool has_stalled_moved() const;
+  KAWAIT_DECL void on_application_moved() noexcept;
   KAWAIT_DECL void resolve_assigned();
   KAWAIT_DECL asio::awaitable<void> look_for_assigned();
   // --- What fetchers find (impl/engine_hosts.ipp).
@@ -222,6 +234,9 @@ class engine final : public std::enable_shared_from_this<engine>,
   std::deque<stream_ptr> ready_;
   std::deque<assignment_change> changes_;
   failure close_outcome_;
+  std::uint64_t reads_of_any_ = 0;     // calls of next_of_any()
+  std::vector<stalled_work> stalled_;  // why we left the group, until one of them moves
+  net::condition moved_;      // one of them has
   net::condition over_;       // run() and close() wait for it
   net::condition readable_;   // next_of_any()
   net::condition changed_;    // next_change()
@@ -238,4 +253,5 @@ class engine final : public std::enable_shared_from_this<engine>,
 #include <kawait/runtime/impl/engine_streams.ipp>
 #include <kawait/runtime/impl/engine_reading.ipp>
 #include <kawait/runtime/impl/engine_commits.ipp>
+#include <kawait/runtime/impl/engine_watch.ipp>
 #endif

@@ -40,7 +40,7 @@ struct partition_info {
   std::string topic;
   topic_id_partition id;
   std::atomic<bool> stale{false};             ///< Its revocation completed, or it was lost: nothing can be committed any more.
-  std::atomic<std::uint64_t> activity{0};     ///< Counts keep_alive() and done().
+  std::atomic<std::uint64_t> activity{0};     ///< Counts reads, done() and keep_alive().
   std::atomic<end_reason> ended{end_reason::none};
 
   partition_info(std::string t, const topic_id_partition& i) : topic(std::move(t)), id(i) {}

@@ -83,6 +83,10 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   net::condition& readable() noexcept { return readable_; }
   /// A reader in async_next; while there is one, the handler is not cancelled when the partition is lost: its stream merely ends.
   std::size_t waiting = 0;
+  /// The application called: what max.poll.interval.ms waits for, with done() and keep_alive().
+  void note_activity() noexcept { info_->activity.fetch_add(1, std::memory_order_relaxed); }
+  /// Data waits for the application or is in its hands.
+  bool owes_work() const noexcept { return !is_ended() && !paused_ && (has_data() || leased_bytes_ > 0); }
   bool is_announced = false;  ///< The user knows of it.
   bool is_listed = false;     ///< In the engine's list of streams that have something to read.
 

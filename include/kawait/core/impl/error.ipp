@@ -23,6 +23,7 @@ inline const char* words_of(errc e) noexcept {
     case errc::lost: return "the partition was lost";
     case errc::closed: return "the consumer is closed";
     case errc::revocation_deadline: return "in-flight work was not drained before the revocation's deadline";
+    case errc::poll_interval_exceeded: return "no sign of work for max.poll.interval.ms";
     case errc::commit_failed: return "not every offset could be committed";
     case errc::unresolved_host: return "host name not resolved";
     case errc::bootstrap_failed: return "no bootstrap server could be used";

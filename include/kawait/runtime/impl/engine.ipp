@@ -69,6 +69,7 @@ KAWAIT_DECL engine::engine(passkey, asio::any_io_executor executor, options o)
       commits_(executor, tasks_, metadata_, coordinator_, options_),
       positions_(executor, tasks_, brokers_, metadata_, coordinator_, *this, options_),
       fetches_(executor, tasks_, brokers_, metadata_, *this, buffers_, options_),
+      moved_(executor),
       over_(executor),
       readable_(executor),
       changed_(executor),
@@ -130,6 +131,7 @@ KAWAIT_DECL void engine::start() {
   tasks_.spawn(metadata_.run());
   tasks_.spawn(positions_.run());
   if (group_) tasks_.spawn(group_->run());
+  if (group_) tasks_.spawn(watch_application());
   if (!group_) tasks_.spawn(look_for_assigned());
   if (options_.auto_commit && options_.group_id) tasks_.spawn(commit_by_time());
 }
@@ -186,6 +188,7 @@ KAWAIT_DECL void engine::begin_close(milliseconds timeout) {
   now_closing.drain_deadline = drain_deadline;
   state_ = now_closing;
   commit_timer_.cancel();
+  moved_.notify_all();
   start_drains();
   tasks_.spawn(watch_close(drain_deadline, now + timeout));
   if (group_) {
@@ -247,6 +250,7 @@ KAWAIT_DECL void engine::finish(failure why) {
   start_drains();
   commit_timer_.cancel();
   brokers_.close();
+  moved_.notify_all();
   over_.notify_all();
   readable_.notify_all();
   changed_.notify_all();

@@ -222,11 +222,13 @@ KAWAIT_DECL void engine::on_position_not_found(const machine::position_finder::n
 
 KAWAIT_DECL void engine::on_marked(lease& l) {
   if (const auto stream = l.stream.lock()) stream->on_marked(l);
+  on_application_moved();
 }
 
 KAWAIT_DECL void engine::on_released(lease& l) {
   KAWAIT_SERIAL_SECTION(serial_);
   if (const auto stream = l.stream.lock()) stream->on_released(l);
+  on_application_moved();
   l.buffers.clear();
   fetches_.on_released();
 }

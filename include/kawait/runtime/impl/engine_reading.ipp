@@ -49,6 +49,8 @@ KAWAIT_DECL hand_out_context engine::hand_out() {
 KAWAIT_DECL result<std::unique_ptr<lease>> engine::try_next(partition_stream& stream) {
   KAWAIT_SERIAL_SECTION(serial_);
   releases_->drain();
+  stream.note_activity();
+  on_application_moved();
   stream.start();
   auto taken = stream.take(hand_out());
   fetches_.on_released();  // a response whose batches were decompressed, or skipped, is not needed any more
@@ -76,6 +78,8 @@ KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next(stream_
 KAWAIT_DECL asio::awaitable<failure> engine::wait(stream_ptr stream) {
   const auto self = shared_from_this();
   releases_->drain();
+  stream->note_activity();
+  on_application_moved();
   stream->start();
   const detail::waiting_reader counted(stream);
   while (!stream->is_readable()) {
@@ -98,6 +102,8 @@ KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next_of_any(
   using answer = result<std::unique_ptr<lease>>;
   const auto self = shared_from_this();
   if (failure wrong = enter(reading_mode::batches)) co_return answer(std::move(wrong));
+  ++reads_of_any_;
+  on_application_moved();
   for (;;) {
     releases_->drain();
     while (!ready_.empty()) {

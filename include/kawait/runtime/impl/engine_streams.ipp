@@ -142,6 +142,7 @@ KAWAIT_DECL void engine::retire(const stream_ptr& stream) {
 
 KAWAIT_DECL asio::awaitable<void> engine::forget_retired(stream_ptr stream) {
   while (!stream->work().is_drained() && !is_over()) co_await stream->work().changed().wait();
+  on_application_moved();
   const auto it = retired_.find(stream->id().partition);
   if (it != retired_.end() && it->second == stream) retired_.erase(it);
 }

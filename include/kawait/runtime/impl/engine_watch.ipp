@@ -1,0 +1,64 @@
+#pragma once
+
+#include <kawait/runtime/engine.hpp>
+
+#include <algorithm>
+
+namespace kawait::runtime {
+
+// max.poll.interval.ms: whoever keeps a partition and does not work on it leaves the group, so that another may; and is back when its
+// application moves again.
+
+// One loop over all partitions: to go on with it is a sign of life for each.
+KAWAIT_DECL std::uint64_t engine::activity_of(const partition_stream& stream) const noexcept {
+  return stream.info()->activity.load(std::memory_order_relaxed) + (mode_ == reading_mode::batches ? reads_of_any_ : 0);
+}
+
+KAWAIT_DECL void engine::on_application_moved() noexcept {
+  if (!stalled_.empty()) moved_.notify_all();
+}
+
+KAWAIT_DECL asio::awaitable<void> engine::watch_application() {
+  machine::poll_watch watch(options_.max_poll_interval);
+  while (std::holds_alternative<running>(state_)) {
+    co_await moved_.wait_until(environment_.now() + watch.pause());
+    if (!std::holds_alternative<running>(state_)) break;
+    std::vector<machine::work_sight> sights;
+    for (const auto& [id, stream] : streams_) sights.emplace_back(stream->id(), stream->owes_work(), activity_of(*stream));
+    const auto overdue = watch.look(sights, environment_.now());
+    if (overdue.empty()) continue;
+    stall(overdue);
+    while (std::holds_alternative<running>(state_) && !has_stalled_moved()) {
+      co_await moved_.wait_until(environment_.now() + watch.pause());  // keep_alive() on another thread wakes nobody
+    }
+    stalled_.clear();
+    group_->membership().on_application_moved();
+    group_->wake();
+  }
+}
+
+KAWAIT_DECL void engine::stall(const std::vector<machine::leased>& overdue) {
+  std::string names;
+  for (const machine::leased& id : overdue) {
+    const stream_ptr stream = find_stream(id.partition);
+    stalled_work s;
+    s.stream = stream;
+    s.activity = activity_of(*stream);
+    s.has_work = !stream->work().is_drained();
+    stalled_.push_back(std::move(s));
+    if (stalled_.size() <= 10) names += (names.empty() ? "" : ", ") + stream->name().to_string();
+  }
+  if (overdue.size() > 10) names += " and " + std::to_string(overdue.size() - 10) + " more";
+  last_warning = failure(errc::poll_interval_exceeded, names);
+  group_->membership().on_poll_timeout();
+  group_->wake();
+}
+
+// Its partition is lost by now. A handler that was cancelled moves by returning, one at work by its next call, which is told the end.
+KAWAIT_DECL bool engine::has_stalled_moved() const {
+  return std::any_of(stalled_.begin(), stalled_.end(), [this](const stalled_work& s) {
+    return activity_of(*s.stream) != s.activity || (s.has_work && s.stream->work().is_drained());
+  });
+}
+
+}  // namespace kawait::runtime
