@@ -28,17 +28,18 @@ class config {
   /// "host:port,host:port"
   explicit config(std::string_view bootstrap_servers) { this->bootstrap_servers(bootstrap_servers); }
 
-  /// One property by Kafka's name ("bootstrap.servers", "group.id", ...); properties() lists them. Unknown names are errors that tell the
+  /// One property by Kafka's name ("bootstrap.servers", "group.id", ...); properties() lists them. Blanks around the value are not part of
+  /// it. Unknown names are errors that tell the
   /// nearest known one; names that the consumer protocol has no use for (session.timeout.ms, ...) tell what takes their place.
   KAWAIT_DECL config& set(std::string_view name, std::string_view value);
-  /// Several, in no particular order.
+  /// Several, in no particular order; all or none.
   KAWAIT_DECL config& set(const std::map<std::string, std::string>& properties);
   /// Those of a file in Java's format: a line each, `name=value`, also with `:` or blanks between; comments begin with # or !, a
   /// backslash at the end continues a line, and \t \n \r \f \uXXXX and \ before any other character are known. Of a name that comes
   /// twice the last counts. The words of errors begin with the file and the line: "orders.properties:12: ...".
   KAWAIT_DECL config& load_file(const std::string& path);
-  /// Those of the environment's variables that begin with the prefix: KAWAIT_CONFIG_GROUP_ID is group.id. The words of errors begin with the
-  /// variable's name. An unknown property's variable is an error, too, so the prefix should be nobody else's.
+  /// Those of the environment's variables that begin with the prefix: KAWAIT_CONFIG_GROUP_ID is group.id. The words of errors begin
+  /// with the variable's name. An unknown property's variable is an error, too, so the prefix should be nobody else's.
   KAWAIT_DECL config& load_environment(std::string_view prefix = "KAWAIT_CONFIG_");
 
   /// bootstrap.servers. Required.
@@ -69,7 +70,8 @@ class config {
   }
   /// auto.commit.interval.ms. Default 5 s.
   KAWAIT_DECL config& auto_commit_interval(milliseconds t);
-  /// auto.offset.reset. Default latest.
+  /// auto.offset.reset. Default latest. A log that was truncated below the position is gone back to, with a last_warning() of
+  /// errc::log_truncated; under none it is an error of async_next.
   config& auto_offset_reset(offset_reset policy) {
     values_.auto_offset_reset = policy;
     return *this;

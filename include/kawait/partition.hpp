@@ -52,7 +52,7 @@ class partition {
   /// were fetched but not handed out when it ends are dropped; the next owner reads them.
   ///
   /// Completes with void(std::error_code, std::optional<batch>); without a token the awaitable throws kawait::error. One read at a time.
-  /// Errors: errc::batch_abandoned (the offset is in the words), lease_quota (release batches and go on), no_offset, corrupt_batch,
+  /// Errors: errc::batch_abandoned (the offset is in the words), lease_quota (release batches and go on), no_offset, log_truncated, corrupt_batch,
   /// crc_mismatch, unsupported_magic, unsupported_codec, decompression_limit (all of them with topic, partition and offset; they are
   /// repeated until a seek), a broker's refusal to serve the partition (kafka_error::topic_authorization_failed), already_running (a
   /// second reader), asio::error::operation_aborted (cancelled: nothing is lost; or the consumer was destroyed).

@@ -40,7 +40,7 @@ struct property_info {
 KAWAIT_DECL const std::vector<property_info>& properties();
 
 /// The one of this name, or null.
-KAWAIT_DECL const property_info* find_property(std::string_view name) noexcept;
+KAWAIT_DECL const property_info* find_property(std::string_view name);
 
 }  // namespace kawait
 

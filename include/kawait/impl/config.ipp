@@ -3,17 +3,27 @@
 #include <kawait/config.hpp>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <initializer_list>
-#include <numeric>
 #include <utility>
+
+#include <kawait/detail/edit_distance.hpp>
 
 namespace kawait {
 
 namespace detail {
 
+/// Whether the value of a property, known or not, may be a secret: errors are logged.
+inline bool may_be_secret(std::string_view name) {
+  if (name.starts_with("sasl.") || name.starts_with("ssl.")) return true;
+  const auto says = [name](std::string_view word) { return name.find(word) != std::string_view::npos; };
+  return says("password") || says("secret") || says("token") || says("credential");
+}
+
 [[noreturn]] inline void refuse_setting(std::string_view name, std::string_view value, std::string_view why) {
-  throw error(errc::invalid_config, std::string(name) + " = '" + std::string(value) + "': " + std::string(why));
+  const std::string shown(may_be_secret(name) ? "***" : value);
+  throw error(errc::invalid_config, std::string(name) + " = '" + shown + "': " + std::string(why));
 }
 
 /// The value, if the property's range has it.
@@ -66,23 +76,11 @@ inline std::chrono::milliseconds parse_time(std::string_view name, std::string_v
 }
 
 inline bool parse_bool(std::string_view name, std::string_view value) {
-  if (value == "true") return true;
-  if (value == "false") return false;
+  std::string word(value);
+  for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (word == "true") return true;
+  if (word == "false") return false;
   refuse_setting(name, value, "must be true or false");
-}
-
-/// Levenshtein's, for "did you mean".
-inline std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] != b[j - 1] ? 1 : 0);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
-    }
-  }
-  return row.back();
 }
 
 /// What the consumer protocol has no use for, and what to set instead.
@@ -117,6 +115,7 @@ KAWAIT_DECL const std::vector<config::setter>& config::setters() {
        }},
       {"group.protocol.type",
        [](config& c, sv n, sv v) {
+         detail::checked_text(n, v);
          c.warnings_.push_back(std::string(n) + " = '" + std::string(v) + "' is ignored: the broker knows the group's type");
        }},
       {"group.remote.assignor", [](config& c, sv, sv v) { c.remote_assignor(v); }},
@@ -154,11 +153,15 @@ KAWAIT_DECL const std::vector<config::setter>& config::setters() {
 }
 
 KAWAIT_DECL config& config::set(const std::map<std::string, std::string>& properties) {
-  for (const auto& [name, value] : properties) set(name, value);
-  return *this;
+  config all = *this;  // all or nothing
+  for (const auto& [name, value] : properties) all.set(name, value);
+  return *this = std::move(all);
 }
 
 KAWAIT_DECL config& config::set(std::string_view name, std::string_view value) {
+  // Kafka trims what its clients are told, so that one file gives all of them the same group.
+  const auto first = value.find_first_not_of(" \t\r\n\f");
+  value = first == std::string_view::npos ? std::string_view() : value.substr(first, value.find_last_not_of(" \t\r\n\f") - first + 1);
   for (const setter& s : setters()) {
     if (s.name != name) continue;
     s.apply(*this, name, value);
@@ -175,7 +178,7 @@ KAWAIT_DECL config& config::set(std::string_view name, std::string_view value) {
 }
 
 KAWAIT_DECL config& config::bootstrap_servers(std::string_view list) {
-  auto parsed = net::parse_bootstrap_servers(list);
+  auto parsed = net::parse_bootstrap_servers(detail::checked_text("bootstrap.servers", list));
   if (!parsed) detail::refuse_setting("bootstrap.servers", list, parsed.error().words);
   values_.bootstrap = *std::move(parsed);
   return *this;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <fstream>
 #include <optional>
 
@@ -46,7 +47,7 @@ class property_line {
   }
 
   std::string_view take_escape(std::string& into) {
-    if (rest_.empty()) return "ends with a backslash";
+    if (rest_.empty()) return {};
     const char c = rest_.front();
     rest_.remove_prefix(1);
     constexpr std::string_view from = "tnrf", to = "\t\n\r\f";

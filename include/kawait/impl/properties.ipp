@@ -6,7 +6,7 @@
 
 namespace kawait {
 
-namespace detail {
+namespace property_table {
 
 using enum property_type;
 
@@ -81,20 +81,20 @@ inline void add_network_properties(std::vector<property_info>& all) {
       });
 }
 
-}  // namespace detail
+}  // namespace property_table
 
 KAWAIT_DECL const std::vector<property_info>& properties() {
   static const std::vector<property_info> all = [] {
     std::vector<property_info> list;
-    detail::add_group_properties(list);
-    detail::add_fetch_properties(list);
-    detail::add_network_properties(list);
+    property_table::add_group_properties(list);
+    property_table::add_fetch_properties(list);
+    property_table::add_network_properties(list);
     return list;
   }();
   return all;
 }
 
-KAWAIT_DECL const property_info* find_property(std::string_view name) noexcept {
+KAWAIT_DECL const property_info* find_property(std::string_view name) {
   const auto& all = properties();
   const auto found = std::find_if(all.begin(), all.end(), [name](const property_info& p) { return p.name == name; });
   return found == all.end() ? nullptr : &*found;

@@ -1,29 +1,15 @@
 #pragma once
 
-#include <algorithm>
-#include <numeric>
 #include <string>
 #include <utility>
 
 #include <kawait/core/error.hpp>
+#include <kawait/detail/edit_distance.hpp>
 #include <kawait/testing/fault_catalogue.hpp>
 #include <kawait/testing/faults_state.hpp>
 
 namespace kawait::testing {
 namespace faults_detail {
-
-inline std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t other = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, other}));
-    }
-  }
-  return row.back();
-}
 
 KAWAIT_DECL const std::vector<entry>& entries() {
   static const std::vector<entry> all = [] {
@@ -49,7 +35,7 @@ KAWAIT_DECL const entry& find(std::string_view name) {
   const entry* nearest = &all.front();
   for (const entry& e : all) {
     if (e.info.name == name) return e;
-    if (distance(name, e.info.name) < distance(name, nearest->info.name)) nearest = &e;
+    if (kawait::detail::edit_distance(name, e.info.name) < kawait::detail::edit_distance(name, nearest->info.name)) nearest = &e;
   }
   throw error(errc::invalid_config,
               "there is no fault \"" + std::string(name) + "\"; the nearest is \"" + std::string(nearest->info.name) + "\"");
