@@ -5,6 +5,7 @@
 #include <kawait/kawait.hpp>
 
 #include <asio/io_context.hpp>
+#include <asio/redirect_error.hpp>
 #include <asio/signal_set.hpp>
 
 #include <iostream>
@@ -17,6 +18,7 @@ asio::awaitable<void> work(kawait::partition orders) {
       std::cout << orders.name().to_string() << '@' << r.offset() << ": " << r.value().value_or("(null)") << '\n';
       ++records;
     }
+    std::cout.flush();
     batch->done();  // may be committed
   }
   std::cout << "drained " << orders.name().to_string() << " after " << records << " records" << std::endl;
@@ -28,7 +30,9 @@ asio::awaitable<void> run(kawait::consumer& consumer, asio::signal_set& signals)
 }
 
 asio::awaitable<void> close_on_signal(kawait::consumer& consumer, asio::signal_set& signals) {
-  const int signal = co_await signals.async_wait(asio::use_awaitable);
+  std::error_code ended;
+  const int signal = co_await signals.async_wait(asio::redirect_error(asio::use_awaitable, ended));
+  if (ended) co_return;  // the consumer has, before any signal
   std::cout << "signal " << signal << ": drain, commit, leave" << std::endl;
   co_await consumer.async_close();
 }
@@ -47,7 +51,7 @@ int main(int argc, char** argv) {
 
     asio::signal_set signals(context, SIGINT, SIGTERM);
     int status = 0;
-    asio::co_spawn(context, run(consumer, signals), [&](std::exception_ptr thrown) {
+    const auto report = [&](std::exception_ptr thrown) {
       try {
         if (thrown) std::rethrow_exception(thrown);
       } catch (const std::exception& e) {
@@ -55,8 +59,9 @@ int main(int argc, char** argv) {
         status = 1;
         signals.cancel();
       }
-    });
-    asio::co_spawn(context, close_on_signal(consumer, signals), asio::detached);
+    };
+    asio::co_spawn(context, run(consumer, signals), report);
+    asio::co_spawn(context, close_on_signal(consumer, signals), report);  // a commit at close that was refused is told, too
     context.run();
     return status;
   } catch (const std::exception& e) {

@@ -123,7 +123,7 @@ say "Member A joins group $group"
 start_member A
 first=$member
 await_output A 5
-say "Member B joins: A's partitions are revoked one by one, after its work in hand"
+say "Member B joins: some of A's partitions are revoked, each when its work in hand is done"
 start_member B
 second=$member
 await_output B 7

@@ -125,7 +125,13 @@ concept partition_handler = std::copy_constructible<Handler> && requires(Handler
 /// - Such an end in order has 30 s for all of it: to drain, commit and leave.
 /// - After consumer.async_close() it returns.
 ///
-/// The handler is moved in and kept until its last coroutine has ended. Throws kawait::error: what async_run completes with, and
+/// g++ 12 destroys the captures of a lambda twice that is written inside a co_await expression: give a handler with captures a name
+/// first, `auto work = [db](kawait::partition p) -> asio::awaitable<void> {...}; co_await for_each_partition(consumer, work);`.
+///
+/// What the close itself fails with (a commit that was refused, a deadline) is told by async_close(), not here. A handler must not await
+/// async_close(), which waits for the handler: spawn it.
+///
+/// The handler must be copyable; it is moved in and kept until its last coroutine has ended. Throws kawait::error: what async_run completes with, and
 /// errc::mixed_modes, already_running. The consumer must outlive it. May be awaited on any executor; it runs on the consumer's.
 template <partition_handler Handler>
 asio::awaitable<void> for_each_partition(consumer& c, Handler handler) {

@@ -285,5 +285,19 @@ TEST_CASE("a late commit of an earlier owner is not sent", "[group]") {
   }
 }
 
+TEST_CASE("an automatic commit that is refused is told by last_warning, since nobody waits for it") {
+  story s(1);
+  actor& a = s.join("a");
+  s.otherwise = [](const testing::request_view& r) {
+    return r.api == api_key::offset_commit ? answer_with(kafka_error::group_authorization_failed) : fault();
+  };
+  s.write_all(1);
+  REQUIRE(s.until([&] { return static_cast<bool>(a.consumer().last_warning()); }, 1min));
+  CHECK(a.consumer().last_warning().code == kafka_error::group_authorization_failed);
+  CHECK(a.consumer().last_warning().words.starts_with("commit of orders-0"));
+  s.otherwise = nullptr;
+  CHECK(s.until_done(1));
+}
+
 }  // namespace
 }  // namespace embedded

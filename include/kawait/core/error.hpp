@@ -98,7 +98,7 @@ struct failure {
   failure(std::error_code c, std::string w = {}) : code(c), words(std::move(w)) {}
 
   explicit operator bool() const noexcept { return static_cast<bool>(code); }
-  /// "words: message of the code", or one of them.
+  /// "words: message of the code", or one of them; empty if there is no failure.
   KAWAIT_DECL std::string to_string() const;
 };
 

@@ -164,6 +164,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> close_assigned(net::time_point drain_deadline);
   KAWAIT_DECL asio::awaitable<void> say_goodbye(failure why);
   KAWAIT_DECL asio::awaitable<void> commit_by_time();
+  KAWAIT_DECL void warn_of_commits(const std::vector<machine::commit_outcome>& outcomes);
   // --- max.poll.interval.ms (impl/engine_watch.ipp).
   struct stalled_work {
     stream_ptr stream;

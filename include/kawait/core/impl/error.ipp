@@ -105,7 +105,9 @@ KAWAIT_DECL const std::error_category& condition_category() noexcept {
 }
 
 KAWAIT_DECL std::string failure::to_string() const {
-  return words.empty() ? code.message() : words + ": " + code.message();
+  if (!code) return words;
+  const std::string message = code.message();
+  return words.empty() || words == message ? message : words + ": " + message;
 }
 
 }  // namespace kawait

@@ -274,7 +274,18 @@ KAWAIT_DECL asio::awaitable<void> engine::commit_by_time() {
     auto streams = assignment();
     std::erase_if(streams, [](const stream_ptr& s) { return s->is_ended(); });  // their drains commit
     const net::time_point deadline = api_deadline();
-    co_await commit_done(std::move(streams), deadline);
+    const auto outcomes = co_await commit_done(std::move(streams), deadline);
+    warn_of_commits(outcomes);
+  }
+}
+
+// Nobody waits for an automatic commit: what it fails with is tried again with the next.
+KAWAIT_DECL void engine::warn_of_commits(const std::vector<machine::commit_outcome>& outcomes) {
+  for (const auto& outcome : outcomes) {
+    if (!outcome.result) continue;
+    const topic_partition name(outcome.topic, outcome.lease.partition.partition);
+    const std::string& words = outcome.result.words;
+    last_warning = failure(outcome.result.code, "commit of " + name.to_string() + (words.empty() ? "" : ": ") + words);
   }
 }
 
