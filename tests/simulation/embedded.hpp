@@ -19,7 +19,6 @@ using simulated::range;
 using simulated::reader;
 namespace net = kawait::net;
 namespace testing = kawait::testing;
-namespace net = kawait::net;
 
 inline kawait::config member_of(const testing::broker& b) {
   kawait::config c(b.bootstrap());

@@ -96,7 +96,7 @@ TEST_CASE("faults: whom a rule strikes, and how often") {
   faults.on(api_key::metadata).when(note).delay(10ms);
   w.advance(20s);
   CHECK(b.count(api_key::fetch) > before + 60);
-  const std::string by_code = kawait::make_error_code(kafka_error::not_leader_or_follower).message();
+  const std::string by_code(kawait::name_of(kafka_error::not_leader_or_follower));
   CHECK(faults.hits(by_code) == 4);
   const std::size_t fetches = b.count(api_key::fetch) - before;
   CHECK(faults.hits("fifth") >= fetches / 5 - 4);  // the rule before it came first now and then
@@ -214,7 +214,91 @@ TEST_CASE("faults: a function of the test's that throws is heard") {
   testing::broker b(w);
   testing::faults faults(b);
   faults.after(1s, [](testing::broker& of) { of.delete_topic("none"); });
+  bool later = false;
+  faults.after(1s, [&](testing::broker&) { later = true; });
+  faults.after(3s, "cluster-down");
   CHECK_THROWS_AS(w.advance(2s), std::out_of_range);
+  w.advance(2s);
+  CHECK(later);  // one that throws does not end the others
+  CHECK(faults.hits("cluster-down") == 1);
+}
+
+/// A fault that notes the number of the request that it strikes.
+fault noting(fault f, const testing::broker& b, api_key api, std::vector<std::size_t>& struck) {
+  f.struck = [&b, api, &struck] { struck.push_back(b.count(api)); };
+  return f;
+}
+
+TEST_CASE("faults: the n-th is that one, or none") {
+  std::size_t by_chance = 0;
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    CAPTURE(seed);
+    testing::world w(seed);
+    testing::broker b(w);
+    b.create_topic("orders", 1);
+    testing::faults faults(b, seed);
+    std::vector<std::size_t> first, shadowed, drawn;
+    const fault close(fault::kind::close_before);
+    faults.on(api_key::fetch).nth(2).inject(noting(close, b, api_key::fetch, first), "first");
+    faults.on(api_key::fetch).nth(2).inject(noting(close, b, api_key::fetch, shadowed), "shadowed");
+    faults.on(api_key::fetch).nth(5).chance(0.5).inject(noting(close, b, api_key::fetch, drawn), "drawn");
+    assigned r(w, b, {0}, plain());
+    w.advance(20s);
+    CHECK(b.count(api_key::fetch) > 20);
+    CHECK(first == std::vector<std::size_t>{2});
+    CHECK(shadowed.empty());
+    for (const std::size_t n : drawn) CHECK(n == 5);
+    by_chance += drawn.size();
+  }
+  CHECK(by_chance > 0);
+  CHECK(by_chance < 12);
+}
+
+TEST_CASE("faults: from() and every() add up, in either order") {
+  testing::world w;
+  testing::broker b(w);
+  b.create_topic("orders", 1);
+  testing::faults faults(b);
+  std::vector<std::size_t> one, other;
+  const fault slow = fault::answered_late(1ms);
+  faults.on(api_key::fetch).from(10).every(4).times(3).inject(noting(slow, b, api_key::fetch, one), "one");
+  faults.on(api_key::fetch).every(7).from(8).times(2).inject(noting(slow, b, api_key::fetch, other), "other");
+  assigned r(w, b, {0}, plain());
+  w.advance(30s);
+  CHECK(one == std::vector<std::size_t>{12, 16, 20});
+  CHECK(other == std::vector<std::size_t>{14, 21});
+}
+
+TEST_CASE("faults: of connections, a rule is told nothing that only requests have") {
+  testing::world w;
+  testing::broker b(w);
+  testing::faults faults(b);
+  const std::string words = "attempts to connect are chosen by node and count only";
+  CHECK(words_of([&] { faults.on_connection().client("one").inject("refused"); }) == words);
+  CHECK(words_of([&] { faults.on_connection().connection(1).inject("refused"); }) == words);
+  CHECK(words_of([&] { faults.on_connection().heartbeat(testing::heartbeat_kind::join).inject("refused"); }) == words);
+  CHECK(words_of([&] {
+          faults.on_connection().when([](const testing::request_view&) { return true; }).inject("refused");
+        }) == words);
+}
+
+TEST_CASE("faults: a broker has one at a time") {
+  testing::world w;
+  testing::broker b(w);
+  b.create_topic("orders", 1);
+  {
+    testing::faults faults(b);
+    CHECK(words_of([&] { testing::faults second(b); }) == "a broker has one testing::faults at a time");
+    faults.on(api_key::fetch).once().drop_request();
+    assigned r(w, b, {0}, plain());
+    w.advance(1s);
+    CHECK(faults.hits("lost-request") == 1);  // the second has taken nothing away
+  }
+  testing::faults next(b);
+  next.on(api_key::metadata).once().drop_request();
+  assigned r(w, b, {0}, plain());
+  w.advance(1s);
+  CHECK(next.hits("lost-request") == 1);
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
-// What the embedded cluster and its world do for the fault catalogue: moves, names, clocks, idle connections, old metadata.
+// What the embedded cluster and its world do for the fault catalogue: moves, names, clocks, idle connections, old metadata. How faults
+// end, and by whom.
 
 #include <kawait/testing/faults.hpp>
+
+#include <memory>
 
 #include "simulation/embedded.hpp"
 
@@ -161,6 +164,120 @@ TEST_CASE("metadata that is held tells the old leader, and readers find the new 
   CHECK(w.run_until([&] { return late.total() == 5; }, 10s));
   CHECK(early.errors.empty());
   CHECK(late.errors.empty());
+}
+
+TEST_CASE("faults: records that were to be spoilt are sound again when the faults end") {
+  enum class end { healed, gone, replaced };
+  for (const end how : {end::healed, end::gone, end::replaced}) {
+    CAPTURE(static_cast<int>(how));
+    testing::world w;
+    testing::broker b(w);
+    b.create_topic("orders", 1);
+    auto faults = std::make_unique<testing::faults>(b);
+    assigned r(w, b, {0}, plain());
+    w.advance(2s);
+    int struck = 0;
+    fault bad = fault::spoilt(testing::record_fault::bad_crc);
+    bad.struck = [&] { ++struck; };
+    faults->on(api_key::fetch).inject(bad);
+    w.advance(2s);
+    if (how == end::healed) faults->heal();
+    if (how == end::gone) faults.reset();
+    if (how == end::replaced) b.set_faults(nullptr);
+    b.append("orders", 0, numbers(10));
+    CHECK(w.run_until([&] { return r.total() == 10; }, 5s));
+    CHECK(struck == 0);
+    CHECK(r.errors.empty());
+  }
+}
+
+TEST_CASE("faults: connections that were mute are closed when the faults end") {
+  for (const auto kind : {fault::kind::silence, fault::kind::partial_answer}) {
+    for (const bool gone : {false, true}) {
+      CAPTURE(static_cast<int>(kind));
+      CAPTURE(gone);
+      testing::world w;
+      testing::broker b(w);
+      b.create_topic("orders", 1);
+      auto faults = std::make_unique<testing::faults>(b);
+      assigned r(w, b, {0}, plain());
+      w.advance(2s);
+      faults->on(api_key::fetch).once().inject(fault(kind), "mute");
+      w.advance(2s);
+      CHECK(faults->hits("mute") == 1);
+      b.append("orders", 0, numbers(10));
+      w.advance(2s);
+      CHECK(r.total() == 0);
+      if (gone) faults.reset();
+      if (!gone) faults->heal();
+      CHECK(w.run_until([&] { return r.total() == 10; }, 5s));  // not only when request.timeout.ms is over
+    }
+  }
+}
+
+// A fetch waits at the broker with its fault decided; heal() comes before the answer.
+TEST_CASE("faults: an answer under way is sound when the faults end") {
+  testing::world w;
+  testing::broker b(w);
+  b.create_topic("orders", 1);
+  testing::faults faults(b);
+  assigned r(w, b, {0}, plain());
+  w.advance(2s);
+  faults.on(api_key::fetch).inject(fault(fault::kind::partial_answer), "mute");
+  const std::size_t before = b.count(api_key::fetch);
+  REQUIRE(w.run_until([&] { return b.count(api_key::fetch) > before; }, 5s));
+  faults.heal();
+  b.append("orders", 0, numbers(10));
+  CHECK(w.run_until([&] { return r.total() == 10; }, 2s));
+  CHECK(faults.hits("mute") == 0);
+}
+
+TEST_CASE("faults: a condition may heal, make rules and end the faults that ask it") {
+  testing::world w;
+  testing::broker b(w);
+  b.create_topic("orders", 1);
+  b.append("orders", 0, numbers(10));
+  auto faults = std::make_unique<testing::faults>(b);
+  std::string big(1000, 'x');  // what a condition has captured lives while it runs
+  std::size_t asked = 0;
+  SECTION("it heals") {
+    faults->on(api_key::fetch).when([&, big](const testing::request_view&) {
+      faults->heal();
+      asked += big.size();
+      return true;
+    }).drop_request();
+    faults->on(api_key::fetch).drop_request();
+  }
+  SECTION("it makes rules") {
+    faults->on(api_key::fetch).once().when([&, big](const testing::request_view&) {
+      for (int i = 0; i < 100 && asked == 0; ++i) faults->on(api_key::metadata).nth(1).inject(fault(fault::kind::none), "none");
+      asked += big.size();
+      return false;
+    }).drop_request();
+  }
+  SECTION("it ends them") {
+    faults->on(api_key::fetch).when([&, big](const testing::request_view&) {
+      faults.reset();
+      asked += big.size();
+      return true;
+    }).drop_request();
+  }
+  SECTION("the broker's own function is replaced by itself") {
+    faults.reset();
+    b.set_faults([&, big](const testing::request_view&) {
+      b.set_faults(nullptr);
+      b.set_connection_faults(nullptr);
+      asked += big.size();
+      return fault();
+    });
+    b.set_connection_faults([&, big](std::int32_t, const testing::connection_attempt&, testing::connection_plan&) {
+      b.set_connection_faults(nullptr);
+      asked += big.size();
+    });
+  }
+  assigned r(w, b, {0}, plain());
+  CHECK(w.run_until([&] { return r.total() == 10; }, 5s));
+  CHECK(asked >= big.size());
 }
 
 }  // namespace

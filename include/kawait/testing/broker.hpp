@@ -28,6 +28,9 @@ class world;
 namespace broker_detail {
 class core;
 }
+namespace faults_detail {
+class state;
+}
 
 /// An embedded Kafka cluster for tests: record logs, leaders, fetch sessions and a group coordinator of the consumer protocol
 /// (KIP-848), which answers like the generation of Kafka that it is told to be. Clients of any language can use it over loopback
@@ -85,14 +88,15 @@ class broker {
   KAWAIT_DECL partition_log& log(const std::string& topic, std::int32_t partition);
   /// Offset of the next record that is appended.
   KAWAIT_DECL std::int64_t end_offset(const std::string& topic, std::int32_t partition);
-  /// Ends the transaction of producer `id` in every partition where it is open.
+  /// Writes the marker that ends a transaction of this producer, in this partition only, whether or not one is open.
   KAWAIT_DECL void end_transaction(const std::string& topic, std::int32_t partition, std::int64_t producer_id, bool commit);
 
   // --- Nodes and leaders.
   /// The ids of all; of those that are up.
   KAWAIT_DECL std::vector<std::int32_t> nodes() const;
   KAWAIT_DECL std::vector<std::int32_t> live_nodes() const;
-  /// The next leader epoch begins there.
+  /// The next leader epoch begins there. A node that is no replica becomes one. One that is down becomes leader all the same:
+  /// nobody answers until it is started.
   KAWAIT_DECL void set_leader(const std::string& topic, std::int32_t partition, std::int32_t node);
   /// The node, or -1 while there is none.
   KAWAIT_DECL std::int32_t leader(const std::string& topic, std::int32_t partition) const;
@@ -105,6 +109,7 @@ class broker {
   /// Cuts the node's connections and refuses new ones. Its partitions get other leaders, where there are replicas, unless told
   /// otherwise; groups another coordinator.
   KAWAIT_DECL void stop_node(std::int32_t node, bool move_leaders = true);
+  /// It is not frozen any more, either, and has forgotten its fetch sessions. Nothing happens if it is up.
   KAWAIT_DECL void start_node(std::int32_t node);
   /// As SIGSTOP does: connections stay, and are opened, but nothing is served until thaw_node().
   KAWAIT_DECL void freeze_node(std::int32_t node);
@@ -141,9 +146,11 @@ class broker {
   KAWAIT_DECL std::optional<std::int64_t> committed(std::string_view group, const std::string& topic, std::int32_t partition);
 
   // --- Faults and watching.
-  /// Asked about every request before it is served; empty: all is well.
+  /// Asked about every request before it is served; empty: all is well. What an earlier function wanted spoilt, and is not yet,
+  /// stays sound; connections that a fault made mute stay so, cut_connections() ends them.
   KAWAIT_DECL void set_faults(fault_decision decide);
   /// Asked about every attempt to connect to a node in memory, whether it is up or not; empty: all is well.
+  /// Throws kawait::error(errc::invalid_config) over real sockets.
   KAWAIT_DECL void set_connection_faults(std::function<void(std::int32_t, const connection_attempt&, connection_plan&)> decide);
   /// Answers of this API say so and the connection is mute for that long, as by a quota. Zero: no more.
   KAWAIT_DECL void throttle(api_key api, std::chrono::milliseconds d);
@@ -157,6 +164,7 @@ class broker {
   KAWAIT_DECL std::size_t connections() const;
 
  private:
+  friend class faults_detail::state;
   std::shared_ptr<broker_detail::core> core_;
 };
 

@@ -114,7 +114,7 @@ class core : public std::enable_shared_from_this<core> {
   KAWAIT_DECL cluster_topic* create(const std::string& name, std::int32_t partitions, std::int32_t replication);
   std::uint64_t random() { return env.random(); }
 
-  // --- Connections (broker_serve.ipp).
+  // --- Connections (broker_connections.ipp, broker_faults.ipp).
   KAWAIT_DECL static asio::awaitable<void> serve(std::shared_ptr<core> self, std::int32_t node,
                                                  std::unique_ptr<net::transport> stream);
   KAWAIT_DECL asio::awaitable<bool> read_frame(connection& c, std::vector<std::byte>& frame);
@@ -123,6 +123,8 @@ class core : public std::enable_shared_from_this<core> {
   KAWAIT_DECL void distort(connection& c, const incoming& in, reply& r, const fault& f);
   KAWAIT_DECL asio::awaitable<void> while_frozen(connection& c);
   KAWAIT_DECL fault decide(connection& c, const incoming& in);
+  /// What faults have left behind ends: what is still to be spoilt or distorted is not, mute connections are closed.
+  KAWAIT_DECL void end_faults();
   KAWAIT_DECL static asio::awaitable<void> accept_loop(std::shared_ptr<core> self, std::int32_t node,
                                                        std::shared_ptr<loopback_listener> listener);
   KAWAIT_DECL static asio::awaitable<void> run_group(std::shared_ptr<core> self);
@@ -189,6 +191,8 @@ class core : public std::enable_shared_from_this<core> {
   net::condition changed;        // of anything that a waiting request looks at
   net::condition group_changed;  // of what the group's clock looks at
   fault_decision faults;
+  const void* faults_owner = nullptr;  // the testing::faults that is attached
+  std::uint64_t fault_era = 0;         // faults that were decided in an earlier one have no effect any more
   std::function<void(std::int32_t, const connection_attempt&, connection_plan&)> connection_faults;
   bool name_resolves = true;
   std::optional<std::map<topic_id_partition, std::pair<std::int32_t, std::int32_t>>> held_leaders;  // with their epochs

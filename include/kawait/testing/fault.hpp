@@ -16,7 +16,8 @@
 
 namespace kawait::testing {
 
-/// A request as it arrives at a node, before anything is done about it.
+/// A request as it arrives at a node, before anything is done about it. Its strings and bytes are valid during the call that it
+/// is given to; copy what is to be kept.
 struct request_view {
   std::int32_t node = 0;
   api_key api = api_key::api_versions;

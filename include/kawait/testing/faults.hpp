@@ -39,7 +39,8 @@ class [[nodiscard]] fault_rule {
   fault_rule& operator=(const fault_rule&) = delete;
   KAWAIT_DECL ~fault_rule();
 
-  // --- Whom it may strike.
+  // --- Whom it may strike. Attempts to connect are chosen by node() only: for them, the others throw
+  // kawait::error(errc::invalid_config).
   /// Requests to this node, connections with it.
   KAWAIT_DECL fault_rule& node(std::int32_t id);
   /// Requests with this client.id.
@@ -50,11 +51,13 @@ class [[nodiscard]] fault_rule {
   ///
   ///     faults.on(api_key::consumer_group_heartbeat).heartbeat(testing::heartbeat_kind::join).nth(1).drop_answer();
   KAWAIT_DECL fault_rule& heartbeat(heartbeat_kind kind);
-  /// What else a request must be. May be called again: all must hold.
+  /// What else a request must be. May be called again: all must hold. It may make rules, which strike from the next request on,
+  /// and heal().
   KAWAIT_DECL fault_rule& when(std::function<bool(const request_view&)> condition);
 
-  // --- Which of those, counted from now on, over all connections and whether or not another rule strikes first. By default all.
-  /// The n-th, from 1, only.
+  // --- Which of those, counted from now on, over all connections and whether or not another rule strikes first. By default all;
+  // what is said adds up: from(10).every(4) are the 12th, the 16th, and so on.
+  /// The n-th, from 1, or none: if another rule strikes that one first, this one never does.
   KAWAIT_DECL fault_rule& nth(std::size_t n);
   /// From the n-th on.
   KAWAIT_DECL fault_rule& from(std::size_t n);
@@ -73,17 +76,19 @@ class [[nodiscard]] fault_rule {
   KAWAIT_DECL void inject(std::string_view name);
   /// One of your own; hits are counted under `name`.
   KAWAIT_DECL void inject(const fault& f, std::string_view name = "own");
-  /// An error of Kafka's, wherever the answer has a place for it. The request is not served.
+  /// An error of Kafka's, wherever the answer has a place for it. The request is not served. Hits are counted under the error's
+  /// name, name_of(e).
   KAWAIT_DECL void answer(kafka_error e);
+  /// The same as inject(), of "lost-request", and so on: hits are counted under these names.
   void drop_request() { inject("lost-request"); }
   void drop_answer() { inject("lost-answer"); }
   void close_before() { inject("close-before"); }
   void close_after() { inject("close-after"); }
-  /// Closes the connection after so many bytes of the answer.
+  /// Closes the connection after so many bytes of the answer. Counted as "cut-answer".
   void cut_answer(std::size_t bytes) { inject(fault::cut_after(bytes), "cut-answer"); }
-  /// The request is served so much later, with those behind it in the connection.
+  /// The request is served so much later, with those behind it in the connection. Counted as "slow-request".
   void delay(std::chrono::milliseconds d) { inject(fault::delayed(d), "slow-request"); }
-  /// The request is served at once and answered so much later.
+  /// The request is served at once and answered so much later. Counted as "slow-answer".
   void answer_late(std::chrono::milliseconds d) { inject(fault::answered_late(d), "slow-answer"); }
   /// What becomes of an attempt to connect, and how the connection behaves.
   KAWAIT_DECL void plan(connection_plan p, std::string_view name = "own");
@@ -97,7 +102,9 @@ class [[nodiscard]] fault_rule {
 /// of them, with what each does to a correct consumer.
 ///
 ///     testing::world world;
-///     testing::broker broker(world);
+///     testing::broker_options options;
+///     options.nodes = 3;                                   // leaders have somewhere to move to
+///     testing::broker broker(world, options);
 ///     testing::faults faults(broker, 42);
 ///     faults.on(testing::api_key::consumer_group_heartbeat).nth(3).drop_answer();    // by script
 ///     faults.by_chance("connection-cut", 0.1);                                       // by chance
@@ -112,10 +119,11 @@ class [[nodiscard]] fault_rule {
 /// same program the same faults strike at the same places, which world::trace() shows line by line. For the executor's thread.
 class faults {
  public:
+  /// Throws kawait::error(errc::invalid_config) if the broker has a testing::faults already.
   KAWAIT_DECL explicit faults(broker& b, std::uint64_t seed = 1);
   faults(const faults&) = delete;
   faults& operator=(const faults&) = delete;
-  /// Nothing strikes any more; what has happened to the cluster stays.
+  /// Nothing strikes any more, and no connection is mute; what has happened to the cluster stays.
   KAWAIT_DECL ~faults();
 
   // --- Requests and connections.
@@ -135,7 +143,8 @@ class faults {
   KAWAIT_DECL bool act(std::string_view name);
   /// Happens after so much time, if it can.
   KAWAIT_DECL void after(net::duration d, std::string_view name);
-  /// Something of your own.
+  /// Something of your own. What it throws leaves the world's run (advance(), ...), or the context's; the rest happens when that
+  /// is run again.
   KAWAIT_DECL void after(net::duration d, std::function<void(broker&)> what, std::string_view name = "own");
   /// One of these happens every now and then until heal(), `mean` apart on average; by default of all whose outcome is
   /// fault_outcome::survived. With the others of fault_outcome::loss:
@@ -144,8 +153,9 @@ class faults {
   KAWAIT_DECL void at_random(net::duration mean, std::vector<std::string> names = {});
 
   // --- The end.
-  /// Forgets all rules and what was to happen, and takes back what was to pass by itself: nodes are up, nothing is mute or slow.
-  /// Nodes that moved stay where they are. Connections that are slow or half-open stay so; broker::cut_connections() ends them.
+  /// Forgets all rules and what was to happen, and takes back what was to pass by itself: nodes are up, nothing is mute or slow:
+  /// connections that a fault of requests made mute are closed, records and answers under way are sound. Nodes that moved stay
+  /// where they are. Connections that were slow or half-open from the start stay so; broker::cut_connections() ends them.
   KAWAIT_DECL void heal();
 
   // --- How often each struck: a fault of requests when it had its effect, of connections when the attempt was made.

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <limits>
 #include <map>
@@ -66,6 +65,7 @@ struct rule {
   std::optional<std::uint64_t> connection;
   std::function<bool(const request_view&)> when;
   std::size_t first = 1;
+  std::size_t last = std::numeric_limits<std::size_t>::max();
   std::size_t step = 1;
   std::size_t most = std::numeric_limits<std::size_t>::max();
   double chance = 1;
@@ -127,7 +127,7 @@ class state : public std::enable_shared_from_this<state> {
   net::environment& env;
   memory_network* network;   // Null: real sockets
   simulated_backend* clock;  // Null: the real one
-  std::deque<rule> rules;
+  std::vector<std::shared_ptr<rule>> rules;  // shared: a rule's condition may end it, and others, while it is asked
   std::map<std::string, std::size_t> hits;
   std::map<std::int32_t, std::size_t> unreachable;  // nodes, and for how many reasons
   std::uint64_t last_name = 0;                      // of members that join
@@ -139,10 +139,12 @@ class state : public std::enable_shared_from_this<state> {
     bool undoes = false;
   };
   KAWAIT_DECL static asio::awaitable<void> run(std::shared_ptr<state> self);
+  KAWAIT_DECL void happen(const event& e);
 
   std::uint64_t seed_;
   std::multimap<net::time_point, event> events_;
   net::condition changed_;
+  std::uint64_t heals_ = 0;
   bool detached_ = false;
 };
 

@@ -81,7 +81,8 @@ class world {
   /// A hash of all that has happened: connections, bytes with their times and directions, random numbers. Equal for the same seed
   /// and the same program: a test that compares two runs finds what is not deterministic.
   std::uint64_t trace_hash() { return network().trace().hash(); }
-  /// Writes a line for each event from now on: what connects, which requests arrive, which faults strike.
+  /// Writes a line for each event from now on: what connects, which requests arrive, which faults strike. The stream must
+  /// outlive the world.
   void trace(std::ostream& out) { network().trace().write_to(&out); }
 
   /// Starts a coroutine, which runs when the world does. What it throws leaves poll(), advance(), run_until() or run(), whichever

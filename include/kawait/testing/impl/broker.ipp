@@ -247,7 +247,10 @@ KAWAIT_DECL std::optional<std::int64_t> broker::committed(std::string_view group
   return found ? std::optional<std::int64_t>(found->position.offset) : std::nullopt;
 }
 
-KAWAIT_DECL void broker::set_faults(fault_decision decide) { core_->faults = std::move(decide); }
+KAWAIT_DECL void broker::set_faults(fault_decision decide) {
+  core_->faults = std::move(decide);
+  for (const auto& [id, c] : core_->connections) c->spoils.reset();
+}
 
 KAWAIT_DECL void broker::set_connection_faults(
     std::function<void(std::int32_t, const connection_attempt&, connection_plan&)> decide) {

@@ -178,7 +178,18 @@ KAWAIT_DECL fault core::decide(connection& c, const incoming& in) {
     words.append(std::to_string(v.node)).append(": ").append(name_of(api)).append(" v").append(std::to_string(v.version));
     trace->note(v.at, c.stream->peer(), words);
   }
-  return faults ? faults(v) : fault();
+  if (!faults) return fault();
+  const fault_decision asked = faults;  // it may give the broker another, while it runs
+  return asked(v);
+}
+
+KAWAIT_DECL void core::end_faults() {
+  ++fault_era;
+  const auto all = connections;
+  for (const auto& [id, c] : all) {
+    c->spoils.reset();
+    if (c->silent) c->close();
+  }
 }
 
 /// Faults of which it shows only with the answer whether they have any effect.
@@ -204,9 +215,11 @@ KAWAIT_DECL asio::awaitable<void> core::while_frozen(connection& c) {
 
 KAWAIT_DECL asio::awaitable<void> core::serve_one(connection& c, incoming& in) {
   co_await while_frozen(c);
-  const fault f = decide(c, in);
+  fault f = decide(c, in);
+  const std::uint64_t era = fault_era;
   if (f.struck && !strikes_later(f.what)) f.struck();
   if (f.delay.count() > 0) co_await net::async_sleep_for(f.delay);
+  if (era != fault_era) f = fault();
   if (c.closed || f.what == fault::kind::drop_request) co_return;
   if (f.what == fault::kind::close_before) {
     c.close();
@@ -222,6 +235,8 @@ KAWAIT_DECL asio::awaitable<void> core::serve_one(connection& c, incoming& in) {
   if (f.answer_delay.count() > 0) co_await net::async_sleep_for(f.answer_delay);
   co_await while_frozen(c);
   if (c.closed) co_return;
+  // A fetch may have waited long: were its answer cut short after heal(), the connection would be mute all the same.
+  if (era != fault_era) f = fault();
   if (strikes_answer(f.what) && (!out.bytes.empty() || f.what == fault::kind::close_after)) {
     distort(c, in, out, f);
     if (f.struck) f.struck();

@@ -72,7 +72,9 @@ KAWAIT_DECL void core::watch_connections(std::int32_t id, bool yes) {
   const std::weak_ptr<core> weak = weak_from_this();
   memory().set_connection_faults(n.host, n.port, [weak, id](const connection_attempt& a, connection_plan& plan) {
     const auto self = weak.lock();
-    if (self && self->connection_faults) self->connection_faults(id, a, plan);
+    if (!self || !self->connection_faults) return;
+    const auto decide = self->connection_faults;  // which may give the broker another
+    decide(id, a, plan);
   });
 }
 

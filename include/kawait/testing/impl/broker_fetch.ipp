@@ -192,7 +192,6 @@ KAWAIT_DECL asio::awaitable<void> core::answer_fetch(connection& c, incoming& in
   const auto throttle = throttles.find(api_key::fetch);
   const bool throttled = throttle != throttles.end() && throttle->second.count() > 0;
   gathered g;
-  if (c.spoils) in.spoils = &*c.spoils;
   if (ctx.kind == fetch_sessions::kind::error) {
     r.error_code = number_of(ctx.error);
   } else if (throttled) {
@@ -203,6 +202,7 @@ KAWAIT_DECL asio::awaitable<void> core::answer_fetch(connection& c, incoming& in
     const net::time_point until = env.now() + wait;
     const std::size_t least = static_cast<std::size_t>(std::max(q.min_bytes, 0));
     for (;;) {
+      in.spoils = c.spoils ? &*c.spoils : nullptr;  // which may end while the fetch waits
       gather(ctx, q, in, g);
       if (g.urgent || g.bytes >= least || ctx.wishes.empty() || env.now() >= until || c.closed || closed) break;
       const std::error_code ignored = co_await changed.wait_until(until);
@@ -210,8 +210,9 @@ KAWAIT_DECL asio::awaitable<void> core::answer_fetch(connection& c, incoming& in
     }
     finish_fetch(ctx, in, g, r);
     if (g.spoilt && !c.closed) {
-      if (c.spoils->struck) c.spoils->struck();
+      const std::function<void()> struck = std::move(c.spoils->struck);
       c.spoils.reset();
+      if (struck) struck();
     }
   }
   encode(*this, in, r, in.version, out);

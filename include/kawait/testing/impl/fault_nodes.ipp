@@ -192,17 +192,19 @@ KAWAIT_DECL void add_node_faults(std::vector<entry>& all) {
     s.undo_later(s.between(1'000, 20'000), [&s] { s.cluster->throttle(api_key::fetch, std::chrono::milliseconds(0)); });
     return true;
   });
-  add_cluster_fault(all, "leader-moved", survived, "a partition gets another leader", [](state& s) {
+  add_cluster_fault(all, "leader-moved", survived, "a partition gets another leader; needs two nodes", [](state& s) {
     const auto p = s.pick_partition();
     const auto node = p ? other_node(s, s.cluster->leader(p->topic, p->partition)) : std::nullopt;
     if (node) s.cluster->set_leader(p->topic, p->partition, *node);
     return node.has_value();
   });
   add_cluster_fault(all, "stale-metadata", survived,
-                    "a partition gets another leader, which metadata does not tell for up to 15 seconds", mislead);
-  add_cluster_fault(all, "follower-gone", survived, "readers are sent to a follower, which is killed 3 seconds later",
-                    lose_follower);
-  add_cluster_fault(all, "coordinator-moved", survived, "groups get another coordinator, which knows all that the old one did",
+                    "a partition gets another leader, which metadata does not tell for up to 15 seconds; needs two nodes",
+                    mislead);
+  add_cluster_fault(all, "follower-gone", survived,
+                    "readers are sent to a follower, which is killed 3 seconds later; needs two nodes", lose_follower);
+  add_cluster_fault(all, "coordinator-moved", survived,
+                    "groups get another coordinator, which knows all that the old one did; needs two nodes",
                     [](state& s) {
                       const auto node = other_node(s, s.cluster->coordinator());
                       if (node) s.cluster->set_coordinator(*node);

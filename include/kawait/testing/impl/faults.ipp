@@ -30,6 +30,11 @@ inline void check(double probability) {
   if (!(probability >= 0 && probability <= 1)) throw error(errc::invalid_config, "a probability lies between 0 and 1");
 }
 
+/// Attempts to connect have no client, no API and nothing else of a request.
+inline void check_requests(const rule& r) {
+  if (r.scope != fault_scope::request) throw error(errc::invalid_config, "attempts to connect are chosen by node and count only");
+}
+
 }  // namespace faults_detail
 
 KAWAIT_DECL fault_rule::fault_rule(std::shared_ptr<faults_detail::state> owner, fault_scope scope, std::optional<api_key> api)
@@ -49,11 +54,13 @@ KAWAIT_DECL fault_rule& fault_rule::node(std::int32_t id) {
 }
 
 KAWAIT_DECL fault_rule& fault_rule::client(std::string_view id) {
+  faults_detail::check_requests(*rule_);
   rule_->client = std::string(id);
   return *this;
 }
 
 KAWAIT_DECL fault_rule& fault_rule::connection(std::uint64_t id) {
+  faults_detail::check_requests(*rule_);
   rule_->connection = id;
   return *this;
 }
@@ -63,6 +70,7 @@ KAWAIT_DECL fault_rule& fault_rule::heartbeat(heartbeat_kind kind) {
 }
 
 KAWAIT_DECL fault_rule& fault_rule::when(std::function<bool(const request_view&)> condition) {
+  faults_detail::check_requests(*rule_);
   if (rule_->when) {
     condition = [first = std::move(rule_->when), second = std::move(condition)](const request_view& v) {
       return first(v) && second(v);
@@ -72,7 +80,11 @@ KAWAIT_DECL fault_rule& fault_rule::when(std::function<bool(const request_view&)
   return *this;
 }
 
-KAWAIT_DECL fault_rule& fault_rule::nth(std::size_t n) { return from(n).times(1); }
+KAWAIT_DECL fault_rule& fault_rule::nth(std::size_t n) {
+  from(n);
+  rule_->last = rule_->first;
+  return *this;
+}
 
 KAWAIT_DECL fault_rule& fault_rule::from(std::size_t n) {
   rule_->first = n == 0 ? 1 : n;
@@ -81,7 +93,7 @@ KAWAIT_DECL fault_rule& fault_rule::from(std::size_t n) {
 
 KAWAIT_DECL fault_rule& fault_rule::every(std::size_t n) {
   rule_->step = n == 0 ? 1 : n;
-  return from(n);
+  return *this;
 }
 
 KAWAIT_DECL fault_rule& fault_rule::times(std::size_t n) {
@@ -103,26 +115,25 @@ KAWAIT_DECL void fault_rule::inject(std::string_view name) {
   }
   rule_->known = &e;
   rule_->name = std::string(name);
-  owner_->rules.push_back(*rule_);
+  owner_->rules.push_back(std::make_shared<faults_detail::rule>(*rule_));
 }
 
 KAWAIT_DECL void fault_rule::inject(const fault& f, std::string_view name) {
   if (rule_->scope != fault_scope::request) throw error(errc::invalid_config, "that is a fault of requests");
   rule_->own = f;
   rule_->name = std::string(name);
-  owner_->rules.push_back(*rule_);
+  owner_->rules.push_back(std::make_shared<faults_detail::rule>(*rule_));
 }
 
 KAWAIT_DECL void fault_rule::answer(kafka_error e) {
-  const std::string name = make_error_code(e).message();
-  inject(fault::answer_with(e), name);
+  inject(fault::answer_with(e), name_of(e));
 }
 
 KAWAIT_DECL void fault_rule::plan(connection_plan p, std::string_view name) {
   if (rule_->scope != fault_scope::connection) throw error(errc::invalid_config, "that is a fault of connections");
   rule_->own_plan = std::move(p);
   rule_->name = std::string(name);
-  owner_->rules.push_back(*rule_);
+  owner_->rules.push_back(std::make_shared<faults_detail::rule>(*rule_));
 }
 
 KAWAIT_DECL faults::faults(broker& b, std::uint64_t seed) : state_(std::make_shared<faults_detail::state>(b, seed)) {

@@ -4,7 +4,10 @@
 #include <exception>
 #include <utility>
 
+#include <asio/post.hpp>
+
 #include <kawait/core/error.hpp>
+#include <kawait/testing/broker_core.hpp>
 #include <kawait/testing/faults_state.hpp>
 
 namespace kawait::testing::faults_detail {
@@ -18,7 +21,7 @@ KAWAIT_DECL bool rule::fits(const request_view& v) const {
 
 KAWAIT_DECL bool rule::is_due(state& s) {
   ++seen;
-  if (seen < first || (seen - first) % step != 0 || struck >= most) return false;
+  if (seen < first || seen > last || seen % step != 0 || struck >= most) return false;
   // Drawn only where it matters, but whether or not an earlier rule struck: rules do not shift each other's chances.
   return chance >= 1 || static_cast<double>(s.random() >> 11) * 0x1p-53 < chance;
 }
@@ -32,6 +35,8 @@ KAWAIT_DECL state::state(broker& b, std::uint64_t seed)
       changed_(b.get_executor()) {}
 
 KAWAIT_DECL void state::attach() {
+  if (cluster->core_->faults_owner) throw error(errc::invalid_config, "a broker has one testing::faults at a time");
+  cluster->core_->faults_owner = this;
   const std::weak_ptr<state> weak = weak_from_this();
   cluster->set_faults([weak](const request_view& v) {
     const auto self = weak.lock();
@@ -42,7 +47,6 @@ KAWAIT_DECL void state::attach() {
       if (const auto self = weak.lock()) self->decide(node, a, plan);
     });
   }
-  // What a test's own function throws leaves the context's run.
   asio::co_spawn(cluster->get_executor(), run(shared_from_this()), [](std::exception_ptr e) {
     if (e) std::rethrow_exception(e);
   });
@@ -50,7 +54,10 @@ KAWAIT_DECL void state::attach() {
 
 KAWAIT_DECL void state::detach() {
   detached_ = true;
+  ++heals_;
+  cluster->core_->faults_owner = nullptr;
   cluster->set_faults(nullptr);
+  cluster->core_->end_faults();
   if (network) cluster->set_connection_faults(nullptr);
   events_.clear();
   rules.clear();
@@ -71,9 +78,15 @@ KAWAIT_DECL void state::count(std::string_view name, std::string_view who) {
 }
 
 KAWAIT_DECL fault state::decide(const request_view& v) {
-  rule* first = nullptr;
-  for (rule& r : rules) {
-    if (r.fits(v) && r.is_due(*this) && !first) first = &r;
+  // By index: a condition may make rules, which strike from the next request on, and may heal, with which all is over.
+  std::shared_ptr<rule> first;
+  const std::uint64_t heals = heals_;
+  const std::size_t count_of_rules = rules.size();
+  for (std::size_t i = 0; i < count_of_rules; ++i) {
+    const std::shared_ptr<rule> r = rules[i];
+    const bool fits = r->fits(v);
+    if (heals != heals_) return fault();
+    if (fits && r->is_due(*this) && !first) first = r;
   }
   if (!first) return fault();
   ++first->struck;
@@ -91,10 +104,10 @@ KAWAIT_DECL fault state::decide(const request_view& v) {
 KAWAIT_DECL void state::decide(std::int32_t node, const connection_attempt& a, connection_plan& plan) {
   const auto hidden = unreachable.find(node);
   if (hidden != unreachable.end() && hidden->second > 0) plan.what = connection_plan::outcome::black_hole;
-  rule* first = nullptr;
-  for (rule& r : rules) {
-    if (r.scope != fault_scope::connection || (r.node && *r.node != node)) continue;
-    if (r.is_due(*this) && !first) first = &r;
+  std::shared_ptr<rule> first;
+  for (const std::shared_ptr<rule>& r : rules) {
+    if (r->scope != fault_scope::connection || (r->node && *r->node != node)) continue;
+    if (r->is_due(*this) && !first) first = r;
   }
   if (!first) return;
   ++first->struck;
@@ -149,19 +162,35 @@ KAWAIT_DECL void state::at_random(net::duration mean, std::vector<const entry*> 
   const auto most = std::chrono::duration_cast<std::chrono::milliseconds>(2 * mean).count();
   const auto wait = between(0, std::max<std::int64_t>(most, 1));
   later(wait, [this, mean, from = std::move(from)] {
-    act(**pick(from));
+    try {
+      act(**pick(from));
+    } catch (...) {
+      at_random(mean, from);
+      throw;
+    }
     at_random(mean, from);
   });
 }
 
 KAWAIT_DECL void state::heal() {
+  ++heals_;
   rules.clear();
   std::multimap<net::time_point, event> events = std::exchange(events_, {});
   for (auto& [at, e] : events) {
     if (e.undoes) e.what();
   }
   unreachable.clear();
+  cluster->core_->end_faults();
   changed_.notify_all();
+}
+
+// What a test's own function throws leaves the context's run, and what else is to happen happens.
+KAWAIT_DECL void state::happen(const event& e) {
+  try {
+    e.what();
+  } catch (...) {
+    asio::post(cluster->get_executor(), [thrown = std::current_exception()] { std::rethrow_exception(thrown); });
+  }
 }
 
 // The context owns it: it ends when the faults are detached, or with the context.
@@ -176,7 +205,7 @@ KAWAIT_DECL asio::awaitable<void> state::run(std::shared_ptr<state> self) {
     }
     const event e = std::move(next->second);
     self->events_.erase(next);
-    e.what();
+    self->happen(e);
   }
 }
 

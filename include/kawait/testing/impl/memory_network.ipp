@@ -284,7 +284,10 @@ KAWAIT_DECL asio::awaitable<result<std::unique_ptr<net::transport>>> memory_netw
     if (!listening->second.serve) plan.what = connection_plan::outcome::black_hole;
   }
   const auto decision = decisions_.find(place);
-  if (decision != decisions_.end()) decision->second(attempt, plan);
+  if (decision != decisions_.end()) {
+    const connection_decision decide = decision->second;  // it may replace itself while it runs
+    decide(attempt, plan);
+  }
   const failure why = co_await follow(plan, where, deadline);
   if (why) co_return why;
   // Only now: it may have been stopped meanwhile.
