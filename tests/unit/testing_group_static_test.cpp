@@ -209,7 +209,8 @@ TEST_CASE("group: a changed expression loses the old topics at once (point 38)")
 }
 
 TEST_CASE("group: in Kafka 4.0 a changed expression counts once it is resolved, and giving it up not at all") {
-  cluster k(group_options(kafka_generation::v4_0));
+  const group_options old(kafka_generation::v4_0);
+  cluster k(old);
   k.beat(pattern_join("m", "A"));
   k.pass(1s);
   CHECK(k.beat(alive("m", 1)) == "2: A0 A1 A2 A3");
