@@ -27,7 +27,7 @@ struct close_options {
   std::chrono::milliseconds timeout{30'000};
 
   close_options() = default;
-  explicit close_options(std::chrono::milliseconds t) : timeout(t) {}
+  close_options(std::chrono::milliseconds t) : timeout(t) {}
 };
 
 /// The offset to commit for a partition: that of the next record to be read.
@@ -75,7 +75,8 @@ class consumer {
   /// Reads these partitions without being a member of a group; with group.id, offsets are still fetched and committed there. Before
   /// async_run only. A topic or partition that is not found within default.api.timeout.ms ends async_run with
   /// kafka_error::unknown_topic_or_partition. Throws kawait::error: errc::not_in_manual_mode (after subscribe), already_running,
-  /// not_subscribed (no partition), kafka_error::invalid_topic_exception.
+  /// not_subscribed (no partition), kafka_error::invalid_topic_exception. assignment() has them, to be sought and read, once async_run
+  /// has found them.
   KAWAIT_DECL void assign(std::vector<topic_partition> partitions);
 
   /// Runs the consumer until it is closed. Completes with void(std::error_code): none after async_close; operation_aborted when
@@ -96,7 +97,8 @@ class consumer {
 
   /// Ends all streams, waits for the work in hand, commits what is done (in automatic mode), leaves the group, closes the connections.
   /// Completes with void(std::error_code): errc::revocation_deadline if work was still in hand near the time-out, commit_failed,
-  /// request_timeout if the leave was not answered in time. Closed it is in any case. Cancelling makes it abrupt.
+  /// request_timeout if the leave was not answered in time. Closed it is in any case. Cancelling makes it abrupt. It waits for the
+  /// handlers of for_each_partition, so a handler must not await it: spawn it.
   KAWAIT_DECL asio::awaitable<void> async_close(close_options o = close_options());
   template <class Token>
     requires(!std::convertible_to<Token, close_options>)
@@ -158,6 +160,7 @@ class consumer {
   /// - operation_aborted if cancelled, or the consumer was destroyed: cancelling calls back no request, so what was sent may be
   ///   committed nevertheless.
   /// - errc::group_required.
+  /// g++ 12 takes no braced list inside a co_await expression: give the map a name first.
   KAWAIT_DECL asio::awaitable<commit_result> async_commit();
   KAWAIT_DECL asio::awaitable<commit_result> async_commit(offset_map offsets);
   template <class Token>
@@ -183,7 +186,7 @@ class consumer {
   /// What the group has committed; partitions without a commit have offset -1. Completes with void(std::error_code, offset_map), within
   /// default.api.timeout.ms: errc::group_required; the coordinator's error, or that it could not be reached or did not answer
   /// (errc::request_timeout, connection_closed and the like); errc::closed, or what ended the consumer; operation_aborted if cancelled, or
-  /// the consumer was destroyed.
+  /// the consumer was destroyed. g++ 12 takes no braced list inside a co_await expression: give the vector a name first.
   KAWAIT_DECL asio::awaitable<offset_map> async_committed(std::vector<topic_partition> partitions);
   template <class Token>
   auto async_committed(std::vector<topic_partition> partitions, Token&& token) {

@@ -170,6 +170,9 @@ KAWAIT_DECL config& config::set(std::string_view name, std::string_view value) {
   if (const auto instead = detail::replacement_of(name); !instead.empty()) {
     detail::refuse_setting(name, value, "has no meaning under group.protocol=consumer; set " + std::string(instead));
   }
+  if (name == "security.protocol" || name.starts_with("sasl.") || name.starts_with("ssl.")) {
+    detail::refuse_setting(name, value, "TLS and SASL are not supported yet");
+  }
   const auto& all = properties();
   const auto nearest = std::min_element(all.begin(), all.end(), [&](const property_info& a, const property_info& b) {
     return detail::edit_distance(name, a.name) < detail::edit_distance(name, b.name);
