@@ -27,7 +27,8 @@ struct close_options {
   std::chrono::milliseconds timeout{30'000};
 
   close_options() = default;
-  close_options(std::chrono::milliseconds t) : timeout(t) {}
+  template <class Rep, class Period>
+  close_options(std::chrono::duration<Rep, Period> t) : timeout(std::chrono::duration_cast<std::chrono::milliseconds>(t)) {}
 };
 
 /// The offset to commit for a partition: that of the next record to be read.

@@ -176,7 +176,7 @@ TEST_CASE("a close keeps its deadline though an earlier commit has a later one",
   m.consumer.async_commit(offsets, [&](std::error_code ec, kawait::commit_result) { committed = ec; });
   w.advance(1s);
   const auto begin = w.now();
-  m.consumer.async_close(kawait::close_options(5s), [&](std::error_code ec) { m.closed = ec; });
+  m.consumer.async_close(5s, [&](std::error_code ec) { m.closed = ec; });
   REQUIRE(w.run_until([&] { return m.closed && m.ended && committed; }));
   CHECK(*m.closed == errc::commit_failed);
   CHECK(w.now() - begin <= 5s);
