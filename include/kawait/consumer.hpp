@@ -21,14 +21,22 @@
 
 namespace kawait {
 
+/// What becomes of the membership when the consumer closes (KIP-1092): default_, a dynamic member leaves, a static one leaves for a while
+/// and keeps its partitions; leave_group, a static one leaves for good, too; remain_in_group, a dynamic one says nothing and is a member
+/// until its session ends, so that a quick restart moves no partition of others.
+using leave_kind = machine::leave_kind;
+
 /// What async_close may do differently.
 struct close_options {
   /// For all of it: drain, commit, leave.
   std::chrono::milliseconds timeout{30'000};
+  leave_kind membership = leave_kind::default_;
 
   close_options() = default;
   template <class Rep, class Period>
-  close_options(std::chrono::duration<Rep, Period> t) : timeout(std::chrono::duration_cast<std::chrono::milliseconds>(t)) {}
+  close_options(std::chrono::duration<Rep, Period> t, leave_kind m = leave_kind::default_)
+      : timeout(std::chrono::duration_cast<std::chrono::milliseconds>(t)), membership(m) {}
+  close_options(leave_kind m) : membership(m) {}
 };
 
 /// The offset to commit for a partition: that of the next record to be read.
@@ -63,9 +71,9 @@ class consumer {
 
   asio::any_io_executor get_executor() const noexcept { return engine_->executor(); }
 
-  /// The topics to read as a member of group.id; replaces those named before, also while running. A topic that does not exist is no
-  /// error: it is read as soon as it does. Throws kawait::error: errc::group_required, not_in_manual_mode (after assign),
-  /// closed (once async_close was called), not_subscribed (no topic), kafka_error::invalid_topic_exception.
+  /// The topics to read as a member of group.id; replaces the subscription before, also while running. A topic that does not exist is
+  /// no error, only a last_warning(): it is read as soon as it does. Throws kawait::error: errc::group_required, not_in_manual_mode (after
+  /// assign), closed (once async_close was called), not_subscribed (no topic), kafka_error::invalid_topic_exception.
   template <class... Topics>
   void subscribe(const Topics&... topics) {
     std::vector<std::string> names;
@@ -73,6 +81,33 @@ class consumer {
     subscribe(std::move(names));
   }
   KAWAIT_DECL void subscribe(std::vector<std::string> topics);
+  /// All topics whose whole name matches the pattern, those made later included, and the ones named beside it; replaces the subscription
+  /// before, also while running. The brokers match (RE2/J), at their pace: a new topic may take until their next look, ten minutes at
+  /// most. Topics that the principal may not describe are left out. A pattern that is none ends async_run with
+  /// kafka_error::invalid_regular_expression. Kafka 4.0 goes on with the topics of a pattern that was dropped or changed until something
+  /// else moves the group. Throws kawait::error as subscribe() does; not_subscribed if the pattern is empty.
+  KAWAIT_DECL void subscribe_pattern(std::string pattern, std::vector<std::string> topics = {});
+  /// Gives all partitions up and leaves the group, as async_close does, but goes on: async_run() runs, and subscribe() joins again, also
+  /// before this has completed. Streams end as revoked. Without a subscription it does nothing.
+  ///
+  /// Completes with void(std::error_code) once the member has left: errc::revocation_deadline if work was still in hand near the time-out,
+  /// commit_failed; request_timeout if the leave took longer (it goes on); not_in_manual_mode (after assign); errc::closed, or what ended
+  /// the consumer; operation_aborted if cancelled (only the wait is), or the consumer was destroyed. As async_close it waits for handlers:
+  /// a handler must not await it.
+  KAWAIT_DECL asio::awaitable<void> async_unsubscribe(milliseconds timeout = std::chrono::seconds(30));
+  template <class Token>
+    requires(!std::convertible_to<Token, milliseconds>)
+  auto async_unsubscribe(Token&& token) {
+    return async_unsubscribe(std::chrono::seconds(30), std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_unsubscribe(milliseconds timeout, Token&& token) {
+    return detail::initiate<void>(get_executor(), unsubscribe_operation(engine_, timeout), std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_unsubscribe(milliseconds timeout, diagnostics& words, Token&& token) {
+    return detail::initiate<void>(get_executor(), unsubscribe_operation(engine_, timeout), std::forward<Token>(token), &words);
+  }
   /// Reads these partitions without being a member of a group; with group.id, offsets are still fetched and committed there. Before
   /// async_run only. A topic or partition that is not found within default.api.timeout.ms ends async_run with
   /// kafka_error::unknown_topic_or_partition. Throws kawait::error: errc::not_in_manual_mode (after subscribe), already_running,
@@ -108,11 +143,11 @@ class consumer {
   }
   template <class Token>
   auto async_close(close_options o, Token&& token) {
-    return detail::initiate<void>(get_executor(), close_operation(engine_, o.timeout), std::forward<Token>(token));
+    return detail::initiate<void>(get_executor(), close_operation(engine_, o), std::forward<Token>(token));
   }
   template <class Token>
   auto async_close(close_options o, diagnostics& words, Token&& token) {
-    return detail::initiate<void>(get_executor(), close_operation(engine_, o.timeout), std::forward<Token>(token), &words);
+    return detail::initiate<void>(get_executor(), close_operation(engine_, o), std::forward<Token>(token), &words);
   }
 
   /// The next batch of any partition, one of each in turn. Completes with void(std::error_code, batch). Errors: those of
@@ -220,10 +255,16 @@ class consumer {
     asio::awaitable<failure> operator()() const { return engine->run(); }
   };
   struct close_operation {
-    close_operation(engine_ptr e, milliseconds t) : engine(std::move(e)), timeout(t) {}
+    close_operation(engine_ptr e, close_options o) : engine(std::move(e)), how(o) {}
+    engine_ptr engine;
+    close_options how;
+    asio::awaitable<failure> operator()() const { return engine->close(how.timeout, how.membership); }
+  };
+  struct unsubscribe_operation {
+    unsubscribe_operation(engine_ptr e, milliseconds t) : engine(std::move(e)), timeout(t) {}
     engine_ptr engine;
     milliseconds timeout;
-    asio::awaitable<failure> operator()() const { return engine->close(timeout); }
+    asio::awaitable<failure> operator()() const { return engine->unsubscribe(timeout); }
   };
   struct next_operation {
     explicit next_operation(engine_ptr e) : engine(std::move(e)) {}

@@ -58,6 +58,7 @@
 #include <kawait/runtime/impl/engine_hosts.ipp>
 #include <kawait/runtime/impl/engine_reading.ipp>
 #include <kawait/runtime/impl/engine_streams.ipp>
+#include <kawait/runtime/impl/engine_subscription.ipp>
 #include <kawait/runtime/impl/engine_watch.ipp>
 #include <kawait/runtime/impl/fetch_scheduler.ipp>
 #include <kawait/runtime/impl/fetcher.ipp>

@@ -20,7 +20,13 @@ KAWAIT_DECL consumer::~consumer() {
   if (engine_) engine_->stop(failure(std::error_code(asio::error::operation_aborted)));
 }
 
-KAWAIT_DECL void consumer::subscribe(std::vector<std::string> topics) { detail::value_or_throw(engine_->subscribe(std::move(topics))); }
+KAWAIT_DECL void consumer::subscribe(std::vector<std::string> topics) {
+  detail::value_or_throw(engine_->subscribe(std::move(topics), std::nullopt));
+}
+
+KAWAIT_DECL void consumer::subscribe_pattern(std::string pattern, std::vector<std::string> topics) {
+  detail::value_or_throw(engine_->subscribe(std::move(topics), std::move(pattern)));
+}
 
 KAWAIT_DECL void consumer::assign(std::vector<topic_partition> partitions) {
   detail::value_or_throw(engine_->assign(std::move(partitions)));
@@ -120,7 +126,11 @@ KAWAIT_DECL asio::awaitable<result<offset_map>> consumer::committed(engine_ptr e
 KAWAIT_DECL asio::awaitable<void> consumer::async_run() { return detail::await_done_on(get_executor(), run_operation(engine_)); }
 
 KAWAIT_DECL asio::awaitable<void> consumer::async_close(close_options o) {
-  return detail::await_done_on(get_executor(), close_operation(engine_, o.timeout));
+  return detail::await_done_on(get_executor(), close_operation(engine_, o));
+}
+
+KAWAIT_DECL asio::awaitable<void> consumer::async_unsubscribe(milliseconds timeout) {
+  return detail::await_done_on(get_executor(), unsubscribe_operation(engine_, timeout));
 }
 
 KAWAIT_DECL asio::awaitable<batch> consumer::async_next() { return detail::await_on<batch>(get_executor(), next_operation(engine_)); }

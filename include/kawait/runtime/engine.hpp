@@ -58,16 +58,19 @@ class engine final : public std::enable_shared_from_this<engine>,
   const options& settings() const noexcept { return options_; }
 
   // ---- What to read.
-  KAWAIT_DECL failure subscribe(std::vector<std::string> names);
+  /// Topics, and those that a pattern of the broker's matches.
+  KAWAIT_DECL failure subscribe(std::vector<std::string> names, std::optional<std::string> pattern);
+  /// Drains, commits and leaves, and goes on without a subscription. The outcome is that of close().
+  KAWAIT_DECL asio::awaitable<failure> unsubscribe(milliseconds timeout);
   KAWAIT_DECL failure assign(std::vector<topic_partition> partitions);
 
   // ---- Life.
   /// Until closed, stopped or failed.
   KAWAIT_DECL asio::awaitable<failure> run();
   /// Drains, commits, leaves. The outcome tells of a deadline that passed or a commit that failed.
-  KAWAIT_DECL asio::awaitable<failure> close(milliseconds timeout);
+  KAWAIT_DECL asio::awaitable<failure> close(milliseconds timeout, machine::leave_kind kind);
   /// begin_close() only starts it; run() returns when it is over.
-  KAWAIT_DECL void begin_close(milliseconds timeout);
+  KAWAIT_DECL void begin_close(milliseconds timeout, machine::leave_kind kind = machine::leave_kind::default_);
   /// At once: nothing is committed, nobody is told.
   KAWAIT_DECL void stop(failure why);
   bool is_over() const noexcept { return std::holds_alternative<over>(state_); }
@@ -156,7 +159,19 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void on_marked(lease&) override;
   KAWAIT_DECL void on_released(lease&) override;
 
+  // --- What is subscribed (impl/engine_subscription.ipp).
+  /// On the way out of the group to stay alive without it.
+  struct departure {
+    net::time_point drain_deadline;
+    failure outcome;
+    bool has_left = false;
+  };
+  KAWAIT_DECL void ask_for_subscribed();
+  KAWAIT_DECL void check_subscription();
+  KAWAIT_DECL asio::awaitable<void> watch_departure(std::shared_ptr<departure> one);
   // --- Life (impl/engine.ipp).
+  KAWAIT_DECL void warn(failure why);
+  KAWAIT_DECL void note_drain_failure(const failure& why);
   KAWAIT_DECL void start();
   KAWAIT_DECL void finish(failure why);
   KAWAIT_DECL void end_all(end_reason why, const failure& error);
@@ -224,6 +239,10 @@ class engine final : public std::enable_shared_from_this<engine>,
   std::unique_ptr<group_driver> group_;  // subscribed; else assigned
 
   std::variant<created, running, closing, over> state_;
+  std::vector<std::string> subscribed_;          // by name
+  std::set<std::string> troubled_;               // those of them that are not there or denied, as the user was told
+  failure denial_;                               // of the group, which does not say which topics: the metadata will
+  std::shared_ptr<departure> departure_;         // under way
   std::vector<topic_partition> assigned_names_;  // by assign(): those whose topic id is not known yet
   std::uint64_t assigned_generation_ = 0;
   reading_mode mode_ = reading_mode::undecided;
@@ -239,6 +258,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   std::vector<stalled_work> stalled_;  // why we left the group, until one of them moves
   net::condition moved_;      // one of them has
   net::condition over_;       // run() and close() wait for it
+  net::condition left_;       // unsubscribe() does
   net::condition readable_;   // next_of_any()
   net::condition changed_;    // next_change()
   net::condition committed_;  // a commit was answered
@@ -250,6 +270,7 @@ class engine final : public std::enable_shared_from_this<engine>,
 
 #if defined(KAWAIT_HEADER_ONLY)
 #include <kawait/runtime/impl/engine.ipp>
+#include <kawait/runtime/impl/engine_subscription.ipp>
 #include <kawait/runtime/impl/engine_hosts.ipp>
 #include <kawait/runtime/impl/engine_streams.ipp>
 #include <kawait/runtime/impl/engine_reading.ipp>

@@ -76,6 +76,9 @@ class broker {
   KAWAIT_DECL uuid recreate_topic(const std::string& name);
   /// Adds partitions until there are `total`.
   KAWAIT_DECL void grow_topic(const std::string& name, std::int32_t total);
+  /// Nobody may describe it, as by an ACL: Metadata, and heartbeats that subscribe to it, are refused with
+  /// TOPIC_AUTHORIZATION_FAILED. It may still be read by who has it.
+  KAWAIT_DECL void deny_topic(const std::string& name, bool yes);
   KAWAIT_DECL uuid topic_id(const std::string& name) const;
   /// Name and count of partitions of each, by name.
   KAWAIT_DECL std::vector<std::pair<std::string, std::int32_t>> topics() const;

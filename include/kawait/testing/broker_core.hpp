@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -195,6 +196,7 @@ class core : public std::enable_shared_from_this<core> {
   std::uint64_t fault_era = 0;         // faults that were decided in an earlier one have no effect any more
   std::function<void(std::int32_t, const connection_attempt&, connection_plan&)> connection_faults;
   bool name_resolves = true;
+  std::set<std::string, std::less<>> denied_topics;
   std::optional<std::map<topic_id_partition, std::pair<std::int32_t, std::int32_t>>> held_leaders;  // with their epochs
   event_trace* trace = nullptr;  // of the network in memory
   std::map<api_key, std::chrono::milliseconds> throttles;

@@ -27,16 +27,6 @@ inline std::string make_member_id(net::environment& environment) {
   return id.to_string();
 }
 
-/// Kafka's rule for topic names; a broker would leave a wrong one unmatched without a word.
-inline failure check_topic(const std::string& name) {
-  const auto legal = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-  };
-  if (!name.empty() && name.size() <= 249 && name != "." && name != ".." && std::all_of(name.begin(), name.end(), legal)) return {};
-  return failure(kafka_error::invalid_topic_exception,
-                 "topic '" + name + "': 1 to 249 of the characters a-z, A-Z, 0-9, '.', '_' and '-' make a name");
-}
-
 }  // namespace detail
 
 KAWAIT_DECL std::shared_ptr<engine> engine::create(asio::any_io_executor executor, options o) {
@@ -71,6 +61,7 @@ KAWAIT_DECL engine::engine(passkey, asio::any_io_executor executor, options o)
       fetches_(executor, tasks_, brokers_, metadata_, *this, buffers_, options_),
       moved_(executor),
       over_(executor),
+      left_(executor),
       readable_(executor),
       changed_(executor),
       committed_(executor),
@@ -79,48 +70,6 @@ KAWAIT_DECL engine::engine(passkey, asio::any_io_executor executor, options o)
 }
 
 KAWAIT_DECL engine::~engine() { releases_->detach(); }
-
-// ---- What to read.
-
-KAWAIT_DECL failure engine::subscribe(std::vector<std::string> names) {
-  if (!options_.group_id) return failure(errc::group_required, "subscribe");
-  // Behind its own leave the member would join again, and nobody would be there to speak for it.
-  if (is_over() || std::holds_alternative<closing>(state_)) return failure(errc::closed, "subscribe");
-  if (!assigned_names_.empty() || (!group_ && !streams_.empty())) return failure(errc::not_in_manual_mode, "subscribe after assign");
-  if (names.empty()) return failure(errc::not_subscribed, "subscribe: no topic is named");
-  for (const auto& name : names) {
-    if (failure bad = detail::check_topic(name)) return bad;
-  }
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
-  if (!group_) {
-    group_ = std::make_unique<group_driver>(executor_, tasks_, coordinator_, static_cast<group_host&>(*this), options_,
-                                            detail::make_member_id(environment_));
-    commits_.set_member(group_->membership(), [this] { group_->wake(); });
-    positions_.set_member(group_->membership());
-  }
-  group_->membership().subscribe(std::move(names), std::nullopt);
-  group_->wake();
-  return {};
-}
-
-KAWAIT_DECL failure engine::assign(std::vector<topic_partition> partitions) {
-  if (group_) return failure(errc::not_in_manual_mode, "assign after subscribe");
-  if (!std::holds_alternative<created>(state_)) return failure(errc::already_running, "assign");
-  if (partitions.empty()) return failure(errc::not_subscribed, "assign: no partition is named");
-  std::vector<std::string> names;
-  for (const auto& p : partitions) {
-    if (failure bad = detail::check_topic(p.topic)) return bad;
-    if (p.partition < 0) return failure(kafka_error::unknown_topic_or_partition, p.to_string());
-    names.push_back(p.topic);
-  }
-  std::sort(partitions.begin(), partitions.end());
-  partitions.erase(std::unique(partitions.begin(), partitions.end()), partitions.end());
-  assigned_names_ = std::move(partitions);
-  metadata_.cluster().want_names(std::move(names));
-  metadata_.wake();
-  return {};
-}
 
 // ---- Life.
 
@@ -134,16 +83,6 @@ KAWAIT_DECL void engine::start() {
   if (group_) tasks_.spawn(watch_application());
   if (!group_) tasks_.spawn(look_for_assigned());
   if (options_.auto_commit && options_.group_id) tasks_.spawn(commit_by_time());
-}
-
-// A topic that is there and lacks the partition is no reason for the metadata to be asked for again.
-KAWAIT_DECL asio::awaitable<void> engine::look_for_assigned() {
-  while (std::holds_alternative<running>(state_) && !assigned_names_.empty()) {
-    co_await over_.wait_until(environment_.now() + options_.retry_backoff_max);
-    if (!std::holds_alternative<running>(state_) || assigned_names_.empty()) break;
-    if (std::get<running>(state_).reached) resolve_assigned();
-    metadata_.request_refresh();
-  }
 }
 
 KAWAIT_DECL asio::awaitable<failure> engine::run() {
@@ -166,9 +105,9 @@ KAWAIT_DECL asio::awaitable<failure> engine::run() {
   co_return std::get<over>(state_).why;
 }
 
-KAWAIT_DECL asio::awaitable<failure> engine::close(milliseconds timeout) {
+KAWAIT_DECL asio::awaitable<failure> engine::close(milliseconds timeout, machine::leave_kind kind) {
   const auto self = shared_from_this();
-  begin_close(timeout);
+  begin_close(timeout, kind);
   while (!is_over()) {
     co_await over_.wait();
     const auto state = co_await asio::this_coro::cancellation_state;
@@ -179,7 +118,7 @@ KAWAIT_DECL asio::awaitable<failure> engine::close(milliseconds timeout) {
   co_return close_outcome_;
 }
 
-KAWAIT_DECL void engine::begin_close(milliseconds timeout) {
+KAWAIT_DECL void engine::begin_close(milliseconds timeout, machine::leave_kind kind) {
   if (std::holds_alternative<created>(state_)) finish({});
   if (!std::holds_alternative<running>(state_)) return;
   const net::time_point now = environment_.now();
@@ -192,7 +131,7 @@ KAWAIT_DECL void engine::begin_close(milliseconds timeout) {
   start_drains();
   tasks_.spawn(watch_close(drain_deadline, now + timeout));
   if (group_) {
-    group_->membership().leave(machine::leave_kind::default_);
+    group_->membership().leave(kind);
     group_->wake();
   } else {
     tasks_.spawn(close_assigned(drain_deadline));
@@ -252,6 +191,7 @@ KAWAIT_DECL void engine::finish(failure why) {
   brokers_.close();
   moved_.notify_all();
   over_.notify_all();
+  left_.notify_all();
   readable_.notify_all();
   changed_.notify_all();
   committed_.notify_all();
@@ -285,8 +225,17 @@ KAWAIT_DECL void engine::warn_of_commits(const std::vector<machine::commit_outco
     if (!outcome.result) continue;
     const topic_partition name(outcome.topic, outcome.lease.partition.partition);
     const std::string& words = outcome.result.words;
-    last_warning = failure(outcome.result.code, "commit of " + name.to_string() + (words.empty() ? "" : ": ") + words);
+    warn(failure(outcome.result.code, "commit of " + name.to_string() + (words.empty() ? "" : ": ") + words));
   }
+}
+
+KAWAIT_DECL void engine::warn(failure why) { last_warning = std::move(why); }
+
+// Who closes or unsubscribes hears of the first.
+KAWAIT_DECL void engine::note_drain_failure(const failure& why) {
+  if (!why) return;
+  if (std::holds_alternative<closing>(state_) && !close_outcome_) close_outcome_ = why;
+  if (departure_ && !departure_->outcome) departure_->outcome = why;
 }
 
 }  // namespace kawait::runtime

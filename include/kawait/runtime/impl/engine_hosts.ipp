@@ -36,7 +36,7 @@ KAWAIT_DECL void engine::on_readable(partition_stream& stream) {
 }
 
 KAWAIT_DECL void engine::on_out_of_range(partition_stream& stream) {
-  last_warning = failure(kafka_error::offset_out_of_range, stream.name().to_string());
+  warn(failure(kafka_error::offset_out_of_range, stream.name().to_string()));
   fetches_.update(stream);
   positions_.finder().from_reset(stream.id());
   positions_.wake();
@@ -57,7 +57,7 @@ KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and
     stream.fail(truncated);
     return;
   }
-  last_warning = truncated;
+  warn(truncated);
   stream.seek(end);
   fetches_.suspend(stream);
 }
@@ -65,7 +65,7 @@ KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and
 // A selector of its own sends even readers without a rack to a follower, at once: not to be asked again without pause, either.
 KAWAIT_DECL void engine::on_sent_away(partition_stream& stream, std::int32_t follower) {
   const std::string words = ": the leader sends readers to node " + std::to_string(follower) + ", and followers are not fetched from";
-  last_warning = failure(kafka_error::replica_not_available, stream.name().to_string() + words);
+  warn(failure(kafka_error::replica_not_available, stream.name().to_string() + words));
   fetches_.suspend(stream);
 }
 
@@ -142,13 +142,14 @@ KAWAIT_DECL void engine::on_metadata() {
     }
   }
   resolve_assigned();
+  check_subscription();
   fetches_.resume_suspended();
   for (const auto& [id, stream] : streams_) fetches_.update(*stream);
   positions_.wake();
 }
 
 KAWAIT_DECL void engine::on_cluster_unreachable(failure why) {
-  last_warning = why;
+  warn(why);
   const auto* const r = std::get_if<running>(&state_);
   // Once a broker was reached the cluster exists, and it is waited for however long it is gone. Before, the address may be wrong.
   if (r && !r->reached && environment_.now() - r->since >= options_.default_api_timeout) finish(std::move(why));
@@ -189,11 +190,20 @@ KAWAIT_DECL void engine::on_unresolved(const std::vector<uuid>& ids) {
   want_topics();
 }
 
-KAWAIT_DECL void engine::on_group_warning(const failure& why) { last_warning = why; }
+KAWAIT_DECL void engine::on_group_warning(const failure& why) {
+  if (why.code != kafka_error::topic_authorization_failed || subscribed_.empty()) return warn(why);
+  denial_ = why;
+  ask_for_subscribed();
+  metadata_.request_refresh();
+}
 
 KAWAIT_DECL void engine::on_group_failed(const failure& why) { finish(why); }
 
 KAWAIT_DECL void engine::on_left() {
+  if (const auto gone = std::exchange(departure_, nullptr)) {
+    gone->has_left = true;
+    left_.notify_all();
+  }
   if (std::holds_alternative<closing>(state_)) tasks_.spawn(say_goodbye({}));
 }
 
@@ -202,7 +212,7 @@ KAWAIT_DECL void engine::on_heartbeat_answered() {
   commits_.wake();
 }
 
-KAWAIT_DECL void engine::on_group_unreachable(const failure& why) { last_warning = why; }
+KAWAIT_DECL void engine::on_group_unreachable(const failure& why) { warn(why); }
 
 // ---- Where partitions start.
 

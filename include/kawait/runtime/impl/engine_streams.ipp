@@ -160,7 +160,9 @@ KAWAIT_DECL void engine::on_revoked(const machine::revoke_partitions& revoked) {
     if (stream->is_announced) known.push_back(stream);
     streams.push_back(std::move(stream));
   }
-  const net::time_point deadline = now_closing ? std::min(revoked.deadline, now_closing->drain_deadline) : revoked.deadline;
+  net::time_point deadline = revoked.deadline;
+  if (now_closing) deadline = std::min(deadline, now_closing->drain_deadline);
+  if (departure_) deadline = std::min(deadline, departure_->drain_deadline);
   const auto revocation = std::make_shared<revocation_state>(executor_, std::move(streams), environment_.now(), deadline);
   if (!known.empty()) {
     assignment_change change(assignment_change::kind::revoked, std::move(known));
@@ -247,7 +249,7 @@ KAWAIT_DECL asio::awaitable<void> engine::drain_partition(std::shared_ptr<revoca
   }
   retire(stream);
   if (revocation->on_partition_done(why)) on_assignment_changed();
-  if (std::holds_alternative<closing>(state_) && why && !close_outcome_) close_outcome_ = why;
+  note_drain_failure(why);
 }
 
 }  // namespace kawait::runtime

@@ -49,7 +49,7 @@ KAWAIT_DECL void engine::stall(const std::vector<machine::leased>& overdue) {
     if (stalled_.size() <= 10) names += (names.empty() ? "" : ", ") + stream->name().to_string();
   }
   if (overdue.size() > 10) names += " and " + std::to_string(overdue.size() - 10) + " more";
-  last_warning = failure(errc::poll_interval_exceeded, names);
+  warn(failure(errc::poll_interval_exceeded, names));
   group_->membership().on_poll_timeout();
   group_->wake();
 }

@@ -62,6 +62,15 @@ KAWAIT_DECL uuid broker::recreate_topic(const std::string& name) {
   return create_topic(name, partitions, replication);
 }
 
+KAWAIT_DECL void broker::deny_topic(const std::string& name, bool yes) {
+  core_->topic(name);
+  if (yes) {
+    core_->denied_topics.insert(name);
+  } else {
+    core_->denied_topics.erase(name);
+  }
+}
+
 KAWAIT_DECL void broker::grow_topic(const std::string& name, std::int32_t total) {
   cluster_topic& t = core_->topic(name);
   const auto replication = t.partitions.empty() ? 1 : static_cast<std::int32_t>(t.partitions.front()->replicas.size());

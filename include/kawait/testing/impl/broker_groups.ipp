@@ -9,6 +9,11 @@ namespace kawait::testing::broker_detail {
 
 KAWAIT_DECL protocol::consumer_group_heartbeat_response core::on(const protocol::consumer_group_heartbeat_request& q,
                                                                  incoming& in) {
+  // Before the coordinator sees it, so that the session is not refreshed.
+  const auto denied = [this](std::string_view name) { return denied_topics.contains(name); };
+  if (q.subscribed_topic_names && std::any_of(q.subscribed_topic_names->begin(), q.subscribed_topic_names->end(), denied)) {
+    return refuse(q, kafka_error::topic_authorization_failed, in);
+  }
   if (in.node != coordinator_node()) return refuse(q, kafka_error::not_coordinator, in);
   auto r = groups.heartbeat(env.now(), q, in.version, in.client_id);
   group_changed.notify_all();

@@ -65,6 +65,11 @@ KAWAIT_DECL messages::metadata_request::response core::on(const messages::metada
     if (!t && legal && q.allow_auto_topic_creation && options.auto_create_partitions > 0) {
       t = create(std::string(*asked.name), options.auto_create_partitions, 0);
     }
+    if (t && denied_topics.contains(t->name)) {
+      out.error_code = number_of(kafka_error::topic_authorization_failed);
+      out.name = asked.name;  // who asks by id is not told the name
+      continue;
+    }
     if (t) {
       describe(*this, *t, out);
       continue;
