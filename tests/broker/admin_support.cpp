@@ -215,6 +215,25 @@ asio::awaitable<void> admin::set_group(std::string group, std::string name, std:
   co_await ask("configure group " + group, where, request, read);
 }
 
+asio::awaitable<void> admin::deny_topic(std::string topic) {
+  create_acls_request request;
+  auto& rule = request.creations.emplace_back();
+  rule.resource_name = topic;
+  const auto where = [this] { return any(); };
+  const auto read = [](const auto& answer) { return outcome(answer.results.at(0).error_code, answer.results.at(0).error_message); };
+  co_await ask("deny " + topic, where, request, read);
+}
+
+asio::awaitable<void> admin::allow_topic(std::string topic) {
+  delete_acls_request request;
+  request.filters.emplace_back().resource_name = topic;
+  const auto where = [this] { return any(); };
+  const auto read = [](const auto& answer) {
+    return outcome(answer.filter_results.at(0).error_code, answer.filter_results.at(0).error_message);
+  };
+  co_await ask("allow " + topic, where, request, read);
+}
+
 asio::awaitable<admin::connection_ptr> admin::leader_connection(std::string topic, std::int32_t partition) {
   const std::int32_t leader = co_await leader_of(topic, partition);
   co_return co_await node(leader);

@@ -52,6 +52,9 @@ class admin {
   asio::awaitable<uuid> create_topic(std::string name, std::int32_t partitions, settings configs);
   /// "consumer.session.timeout.ms" and the like (KIP-848's group configurations).
   asio::awaitable<void> set_group(std::string group, std::string name, std::string value);
+  /// Nobody may describe the topic, nor read it; a cluster with an authorizer. And everybody again.
+  asio::awaitable<void> deny_topic(std::string topic);
+  asio::awaitable<void> allow_topic(std::string topic);
   /// Deletes the records below `offset`.
   asio::awaitable<void> delete_records(std::string topic, std::int32_t partition, std::int64_t offset);
   asio::awaitable<std::int64_t> end_offset(std::string topic, std::int32_t partition);

@@ -158,4 +158,104 @@ struct alter_configs_request : api<44, 1, 1, 1> {
   }
 };
 
+/// One access rule, as it is made.
+struct acl_creation {
+  static constexpr std::int8_t of_topic = 2, literal = 3, describe = 8, deny = 2;
+  std::int8_t resource_type = of_topic;
+  std::string_view resource_name;
+  std::int8_t pattern_type = literal;
+  std::string_view principal = "User:*", host = "*";
+  std::int8_t operation = describe;
+  std::int8_t permission = deny;
+  static void fields(auto&& visit) {
+    visit(field("ResourceType"), &acl_creation::resource_type);
+    visit(field("ResourceName"), &acl_creation::resource_name);
+    visit(field("ResourcePatternType"), &acl_creation::pattern_type);
+    visit(field("Principal"), &acl_creation::principal);
+    visit(field("Host"), &acl_creation::host);
+    visit(field("Operation"), &acl_creation::operation);
+    visit(field("PermissionType"), &acl_creation::permission);
+  }
+};
+
+struct create_acls_response : api<30, 3, 3, 2> {
+  static constexpr const char* api_name = "CreateAcls";
+  struct outcome {
+    std::int16_t error_code = 0;
+    std::optional<std::string_view> error_message;
+    static void fields(auto&& visit) {
+      visit(field("ErrorCode"), &outcome::error_code);
+      visit(field("ErrorMessage").nullable(), &outcome::error_message);
+    }
+  };
+  std::int32_t throttle_time_ms = 0;
+  std::vector<outcome> results;
+  static void fields(auto&& visit) {
+    visit(field("ThrottleTimeMs"), &create_acls_response::throttle_time_ms);
+    visit(field("Results"), &create_acls_response::results);
+  }
+};
+
+struct create_acls_request : api<30, 3, 3, 2> {
+  static constexpr const char* api_name = "CreateAcls";
+  using response = create_acls_response;
+  std::vector<acl_creation> creations;
+  static void fields(auto&& visit) { visit(field("Creations"), &create_acls_request::creations); }
+};
+
+struct delete_acls_response : api<31, 3, 3, 2> {
+  static constexpr const char* api_name = "DeleteAcls";
+  struct match : acl_creation {
+    std::int16_t error_code = 0;
+    std::optional<std::string_view> error_message;
+    static void fields(auto&& visit) {
+      visit(field("ErrorCode"), &match::error_code);
+      visit(field("ErrorMessage").nullable(), &match::error_message);
+      acl_creation::fields([&]<class T>(const field& f, T acl_creation::*member) { visit(f, static_cast<T match::*>(member)); });
+    }
+  };
+  struct outcome {
+    std::int16_t error_code = 0;
+    std::optional<std::string_view> error_message;
+    std::vector<match> matches;
+    static void fields(auto&& visit) {
+      visit(field("ErrorCode"), &outcome::error_code);
+      visit(field("ErrorMessage").nullable(), &outcome::error_message);
+      visit(field("MatchingAcls"), &outcome::matches);
+    }
+  };
+  std::int32_t throttle_time_ms = 0;
+  std::vector<outcome> filter_results;
+  static void fields(auto&& visit) {
+    visit(field("ThrottleTimeMs"), &delete_acls_response::throttle_time_ms);
+    visit(field("FilterResults"), &delete_acls_response::filter_results);
+  }
+};
+
+/// The rules of a topic, whatever they are.
+struct delete_acls_request : api<31, 3, 3, 2> {
+  static constexpr const char* api_name = "DeleteAcls";
+  using response = delete_acls_response;
+  struct filter {
+    static constexpr std::int8_t any = 1;
+    std::int8_t resource_type = acl_creation::of_topic;
+    std::optional<std::string_view> resource_name;
+    std::int8_t pattern_type = acl_creation::literal;
+    std::optional<std::string_view> principal, host;
+    std::int8_t operation = any;
+    std::int8_t permission = any;
+    static void fields(auto&& visit) {
+      visit(field("ResourceTypeFilter"), &filter::resource_type);
+      visit(field("ResourceNameFilter").nullable(), &filter::resource_name);
+      visit(field("PatternTypeFilter"), &filter::pattern_type);
+      visit(field("PrincipalFilter").nullable(), &filter::principal);
+      visit(field("HostFilter").nullable(), &filter::host);
+      visit(field("Operation"), &filter::operation);
+      visit(field("PermissionType"), &filter::permission);
+    }
+  };
+  std::vector<filter> filters;
+  static void fields(auto&& visit) { visit(field("Filters"), &delete_acls_request::filters); }
+};
+
 }  // namespace kawait::tests
