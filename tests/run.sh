@@ -73,6 +73,11 @@ count() { # NAME PASSED FAILED
   [ "$3" = 0 ] || failures+=("$1: $3")
 }
 
+# excerpt PATTERN: of the step's log, what follows the lines that tell of a failure; shown again at the end, where it is looked for.
+excerpt() {
+  grep -E -A 30 "$1" "$work/log" | tail -n 80 >>"$work/excerpts"
+}
+
 build() { # NAME COMMAND...: counts only when it fails
   step "$@" && return
   count "$1" 0 1
@@ -82,10 +87,11 @@ build() { # NAME COMMAND...: counts only when it fails
 run_ctest() { # NAME PRESET [ctest option...]
   local name=$1 preset=$2 line
   shift 2
-  step "$name" ctest --preset "$preset" -j2 "$@"
+  step "$name" ctest --preset "$preset" -j3 "$@"
   line=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests? failed out of [0-9]+' "$work/log" | tail -1)
   if [[ $line =~ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
     count "$name" $((BASH_REMATCH[2] - BASH_REMATCH[1])) "${BASH_REMATCH[1]}"
+    [ "${BASH_REMATCH[1]}" = 0 ] || excerpt '\*\*\*'
   else
     count "$name (no summary, no test)" 0 1
   fi
@@ -96,7 +102,7 @@ build_meson() {
   local again=()
   [ ! -e build/meson/build.ninja ] || again=(--reconfigure)
   meson setup build/meson ${again[@]+"${again[@]}"} --buildtype=plain -Doptimization=0 -Db_sanitize=address,undefined \
-    -Dcpp_args='-g1 -fno-omit-frame-pointer -fno-sanitize-recover=all' && meson compile -C build/meson
+    -Dcpp_args='-g1 -fno-omit-frame-pointer -fno-sanitize-recover=all' && meson compile -C build/meson -j 2
 }
 export -f build_meson
 run_meson() {
@@ -106,6 +112,7 @@ run_meson() {
   ok=$(awk '$1 == "Ok:" {print $2}' "$work/log")
   bad=$(awk '$1 == "Fail:" || $1 == "Timeout:" || $1 == "Unexpected" {sum += $NF} END {print sum + 0}' "$work/log")
   [ "${ok:-0}" -gt 0 ] || bad=$((bad + 1))
+  [ "$bad" = 0 ] || excerpt '^=+ [0-9]+/[0-9]+ =+$|FAILED:|ERROR: |runtime error:'
   count meson "${ok:-0}" "$bad"
   if step meson-smoke tests/smoke/run.sh "$root/build/meson/bench:$root/build/meson/examples"; then
     count meson-smoke 1 0
@@ -151,6 +158,7 @@ if [ $quick = 0 ]; then
 fi
 
 echo "--- all of it: $SECONDS s"
+if [ -s "$work/excerpts" ]; then cat "$work/excerpts"; fi
 for failure in ${failures[@]+"${failures[@]}"}; do echo "FAILED $failure"; done
 echo "$passed passed, $failed failed"
 [ $failed = 0 ] && [ $passed -gt 0 ]

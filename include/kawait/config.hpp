@@ -4,11 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <kawait/core/error.hpp>
+#include <kawait/core/observer.hpp>
 #include <kawait/properties.hpp>
 #include <kawait/runtime/options.hpp>
 
@@ -119,6 +122,12 @@ class config {
   KAWAIT_DECL config& retry_backoff(milliseconds t);
   /// retry.backoff.max.ms. Default 1 s.
   KAWAIT_DECL config& retry_backoff_max(milliseconds t);
+
+  /// Hears of all that a consumer of these settings does; several may. No property. A null pointer is ignored.
+  config& add_observer(std::shared_ptr<observer> o) {
+    if (o) values_.observers.add(std::move(o));
+    return *this;
+  }
 
   /// Throws unless what is required is there, and neither retry.backoff.max.ms nor reconnect.backoff.max.ms is below the time that it
   /// limits. Called by the consumer's constructor.

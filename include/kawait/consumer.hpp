@@ -176,7 +176,7 @@ class consumer {
 
   /// Lets the revoked partitions go: completes once their work in hand is done and committed. Until then the broker is not told. If
   /// nobody calls it, it happens by itself at half the deadline (0.9 x rebalance time-out). Holding a batch of such a partition while
-  /// awaiting this waits for the deadline. Completes with void(std::error_code): errc::revocation_deadline (work was still in hand),
+  /// awaiting this waits for the deadline; half-way a last_warning() says so. Completes with void(std::error_code): errc::revocation_deadline (work was still in hand),
   /// lost (the group went on without us meanwhile), commit_failed (given up nevertheless), closed, operation_aborted (only this wait was
   /// cancelled; the drain goes on).
   KAWAIT_DECL asio::awaitable<void> async_incremental_unassign(revocation r);

@@ -56,6 +56,7 @@
 #include <kawait/runtime/impl/engine.ipp>
 #include <kawait/runtime/impl/engine_commits.ipp>
 #include <kawait/runtime/impl/engine_hosts.ipp>
+#include <kawait/runtime/impl/engine_observed.ipp>
 #include <kawait/runtime/impl/engine_reading.ipp>
 #include <kawait/runtime/impl/engine_streams.ipp>
 #include <kawait/runtime/impl/engine_subscription.ipp>
@@ -75,6 +76,8 @@
 #include <kawait/impl/config_sources.ipp>
 #include <kawait/impl/consumer.ipp>
 #include <kawait/impl/for_each.ipp>
+#include <kawait/impl/log_observer.ipp>
+#include <kawait/impl/metrics_observer.ipp>
 #include <kawait/impl/partition.ipp>
 #include <kawait/impl/properties.ipp>
 #endif

@@ -2,6 +2,7 @@
 
 #include <kawait/testing/faults.hpp>
 
+#include <deque>
 #include <set>
 #include <sstream>
 
@@ -286,17 +287,18 @@ TEST_CASE("faults: a broker has one at a time") {
   testing::world w;
   testing::broker b(w);
   b.create_topic("orders", 1);
+  std::deque<assigned> readers;  // until the world ends: what a reader's end completes refers to it
   {
     testing::faults faults(b);
     CHECK(words_of([&] { testing::faults second(b); }) == "a broker has one testing::faults at a time");
     faults.on(api_key::fetch).once().drop_request();
-    assigned r(w, b, {0}, plain());
+    readers.emplace_back(w, b, std::vector<std::int32_t>{0}, plain());
     w.advance(1s);
     CHECK(faults.hits("lost-request") == 1);  // the second has taken nothing away
   }
   testing::faults next(b);
   next.on(api_key::metadata).once().drop_request();
-  assigned r(w, b, {0}, plain());
+  readers.emplace_back(w, b, std::vector<std::int32_t>{0}, plain());
   w.advance(1s);
   CHECK(next.hits("lost-request") == 1);
 }

@@ -161,6 +161,13 @@ TEST_CASE("events: at the deadline a held batch turns stale, and the next owner 
     const kawait::event revoked = t.a.last(kind::revoked);
     std::optional<std::error_code> claimed;
     t.a.consumer.async_incremental_unassign(revoked.revocation, [&](std::error_code ec) { claimed = ec; });
+    t.s.world.advance(26s);
+    CHECK(!t.a.consumer.last_warning());
+    t.s.world.advance(2s);  // half of 0.9 times 60 s: whoever waits for himself is told what for
+    CHECK(t.a.consumer.last_warning().code == errc::revocation_deadline);
+    for (const auto& p : revoked.partitions) {
+      CHECK(t.a.consumer.last_warning().words.find(p.name().to_string()) != std::string::npos);
+    }
     REQUIRE(t.s.until([&] { return t.b->owned().size() == 2; }, 2min));
     CHECK(t.s.world.now() - t.told >= 53s);
     CHECK(t.s.world.now() - t.told <= 60s);

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <kawait/core/observer.hpp>
 #include <kawait/detail/asio.hpp>
 #include <kawait/net/network.hpp>
 #include <kawait/net/timer.hpp>
@@ -29,6 +30,7 @@ struct connection_options {
   std::chrono::milliseconds setup_timeout{10'000};  ///< For connecting and the handshake of one address.
   std::size_t max_frame = 100 * 1024 * 1024;
   std::size_t max_handshake_frame = 64 * 1024;  ///< Until the peer has shown to be a Kafka broker.
+  kawait::detail::observers observers;
 
   connection_options() = default;
 };
@@ -196,6 +198,11 @@ class connection : public std::enable_shared_from_this<connection> {
   KAWAIT_DECL void watch(time_point deadline);
   KAWAIT_DECL void on_watchdog();
   // Handshake (impl/handshake.ipp).
+  KAWAIT_DECL static asio::awaitable<result<std::shared_ptr<connection>>> set_up(asio::any_io_executor executor, address where,
+                                                                                 connection_options options, time_point deadline);
+  KAWAIT_DECL static asio::awaitable<result<std::shared_ptr<connection>>> set_up_observed(asio::any_io_executor executor, address where,
+                                                                                          connection_options options,
+                                                                                          time_point deadline);
   KAWAIT_DECL asio::awaitable<failure> handshake(time_point deadline);
   KAWAIT_DECL asio::awaitable<failure> ask_versions(std::int16_t version, time_point deadline,
                                                     protocol::api_versions_response& answer, wire::slab_ref& buffer);
@@ -208,6 +215,7 @@ class connection : public std::enable_shared_from_this<connection> {
   std::size_t max_frame_;
   protocol::api_version_table versions_;
   failure why_;
+  bool was_up_ = false;  // the handshake is over: observers have heard of it, and will hear of its end
   wire::heap_slabs heap_;
 
   std::int32_t next_correlation_id_ = 0;

@@ -150,7 +150,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void on_group_warning(const failure&) override;
   KAWAIT_DECL void on_group_failed(const failure&) override;
   KAWAIT_DECL void on_left() override;
-  KAWAIT_DECL void on_heartbeat_answered() override;
+  KAWAIT_DECL void on_heartbeat_answered(const heartbeat_sight&) override;
   KAWAIT_DECL void on_group_unreachable(const failure&) override;
   // --- position_host
   KAWAIT_DECL void on_position_found(const machine::position_finder::found&) override;
@@ -171,6 +171,13 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> watch_departure(std::shared_ptr<departure> one);
   // --- Life (impl/engine.ipp).
   KAWAIT_DECL void warn(failure why);
+  // --- Who listens hears of it (impl/engine_observed.ipp).
+  KAWAIT_DECL void tell_assigned(const std::vector<stream_ptr>& streams, std::int32_t member_epoch) const;
+  KAWAIT_DECL void tell_revoked(const std::vector<stream_ptr>& streams, net::time_point deadline) const;
+  KAWAIT_DECL void tell_drained(const revocation_state& revocation, const partition_stream& stream, const failure& outcome) const;
+  KAWAIT_DECL void tell_lost(const std::vector<stream_ptr>& streams, const failure& reason) const;
+  KAWAIT_DECL void tell_committed(const std::vector<machine::commit_outcome>& outcomes, net::time_point began) const;
+  KAWAIT_DECL void tell_delivered(const partition_stream& stream, const lease& l) const;
   KAWAIT_DECL void note_drain_failure(const failure& why);
   KAWAIT_DECL void start();
   KAWAIT_DECL void finish(failure why);
@@ -219,6 +226,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> commit_at_once(std::shared_ptr<revocation_state> revocation);
   KAWAIT_DECL asio::awaitable<void> drain_partition(std::shared_ptr<revocation_state> revocation, stream_ptr stream);
   KAWAIT_DECL void give_up(partition_stream& stream);
+  KAWAIT_DECL void warn_of_held(const revocation_state& revocation);
   KAWAIT_DECL void start_drains();
   KAWAIT_DECL hand_out_context hand_out();
 
@@ -276,4 +284,5 @@ class engine final : public std::enable_shared_from_this<engine>,
 #include <kawait/runtime/impl/engine_reading.ipp>
 #include <kawait/runtime/impl/engine_commits.ipp>
 #include <kawait/runtime/impl/engine_watch.ipp>
+#include <kawait/runtime/impl/engine_observed.ipp>
 #endif

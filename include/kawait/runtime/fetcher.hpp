@@ -109,6 +109,7 @@ class fetcher {
   KAWAIT_DECL asio::awaitable<void> fetch_once();
   KAWAIT_DECL asio::awaitable<void> serve_urgent();
   KAWAIT_DECL asio::awaitable<void> fetch_urgent(std::vector<asked_partition> asked);
+  KAWAIT_DECL void tell_fetched(const result<net::answer<protocol::fetch_request>>& answer, net::time_point sent) const;
   KAWAIT_DECL void deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,
                            std::span<const asked_partition> one_shot);
   KAWAIT_DECL void deliver_partition(partition_stream& stream, const fetch_host::partition_data& data, const wire::slab_ref& buffer);

@@ -19,6 +19,14 @@ namespace kawait::runtime {
 /// What the group decides about this member. Consumer's executor; none of the calls may suspend.
 class group_host {
  public:
+  /// What is told of a heartbeat.
+  struct heartbeat_sight {
+    bool was_join = false;
+    std::optional<std::size_t> owned;
+    net::duration round_trip{};
+    std::error_code refused;
+  };
+
   virtual void on_assigned(const machine::assign_partitions&) = 0;
   /// Drain them, then tell group_driver::on_drained for each.
   virtual void on_revoked(const machine::revoke_partitions&) = 0;
@@ -31,7 +39,7 @@ class group_host {
   virtual void on_group_failed(const failure&) = 0;
   virtual void on_left() = 0;
   /// A heartbeat was answered: the member epoch may have moved.
-  virtual void on_heartbeat_answered() = 0;
+  virtual void on_heartbeat_answered(const heartbeat_sight&) = 0;
   /// The join was not answered; it is tried again.
   virtual void on_group_unreachable(const failure&) = 0;
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <kawait/core/observer.hpp>
 #include <kawait/machine/position_finder.hpp>
 #include <kawait/net/network.hpp>
 #include <kawait/wire/compression.hpp>
@@ -23,6 +24,8 @@ using std::chrono::milliseconds;
 
 /// A consumer's settings as the runtime uses them; kawait::config sets and checks them, and knows Kafka's name for each.
 struct options {
+  kawait::detail::observers observers;
+
   std::vector<net::host_port> bootstrap;
   std::string client_id = "kawait";
   std::string client_rack;

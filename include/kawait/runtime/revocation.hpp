@@ -20,6 +20,7 @@ class revocation_state {
       : streams_(std::move(streams)), began_(began), deadline_(deadline), changed_(executor), left_(streams_.size()) {}
 
   const std::vector<std::shared_ptr<partition_stream>>& streams() const noexcept { return streams_; }
+  net::time_point began() const noexcept { return began_; }
   net::time_point deadline() const noexcept { return deadline_; }
   /// When an unclaimed one starts by itself.
   net::time_point half_deadline() const noexcept { return began_ + (deadline_ - began_) / 2; }

@@ -38,6 +38,9 @@ KAWAIT_DECL void connection::close(failure why) {
   why_ = why ? std::move(why) : failure(errc::closed);
   stream_->close();
   watchdog_.cancel();
+  if (options_.observers && was_up_) {
+    options_.observers.tell(&observer::on_disconnected, observer::disconnected{peer_.to_string(), why_});
+  }
   may_write_.notify_all();
   out_.clear();
   // Slots are only marked here; their requesters run later, so none of them can get in between.
@@ -72,6 +75,7 @@ KAWAIT_DECL void connection::throttle(std::int32_t given) {
   if (given <= 0 || why_) return;
   const std::chrono::milliseconds pause(std::min(given, 60'000));
   throttled_until_ = std::max(throttled_until_, env_->now() + pause);
+  if (options_.observers) options_.observers.tell(&observer::on_throttled, observer::throttled{peer_.to_string(), pause});
   for (pending_request& p : pending_) p.deadline = std::max(p.deadline, throttled_until_ + p.timeout);
 }
 

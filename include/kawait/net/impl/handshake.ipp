@@ -41,6 +41,27 @@ inline std::chrono::milliseconds until(time_point deadline, time_point now) {
 KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::open(asio::any_io_executor executor, address where,
                                                                                   connection_options options,
                                                                                   time_point deadline) {
+  if (!options.observers) return set_up(std::move(executor), std::move(where), std::move(options), deadline);
+  return set_up_observed(std::move(executor), std::move(where), std::move(options), deadline);
+}
+
+KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::set_up_observed(asio::any_io_executor executor,
+                                                                                             address where,
+                                                                                             connection_options options,
+                                                                                             time_point deadline) {
+  environment& env = environment::of(executor);
+  const kawait::detail::observers observers = options.observers;
+  const std::string name = where.to_string();
+  const time_point began = env.now();
+  auto made = co_await set_up(std::move(executor), std::move(where), std::move(options), deadline);
+  const failure outcome = made ? failure() : made.error();
+  observers.tell(&observer::on_connected, observer::connected{name, env.now() - began, outcome});
+  co_return std::move(made);
+}
+
+KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::set_up(asio::any_io_executor executor, address where,
+                                                                                    connection_options options,
+                                                                                    time_point deadline) {
   environment& env = environment::of(executor);
   deadline = std::min(deadline, env.now() + options.setup_timeout);
   auto stream = co_await env.net().connect(where, deadline);
@@ -84,6 +105,7 @@ KAWAIT_DECL asio::awaitable<failure> connection::handshake(time_point deadline) 
       versions_ = protocol::api_version_table(answer);
       max_frame_ = options_.max_frame;
       throttle(answer.throttle_time_ms);
+      was_up_ = true;
       co_return failure();
     }
     if (code != kafka_error::unsupported_version || version == 0) co_return at_peer(failure(code, "ApiVersions"));

@@ -11,6 +11,7 @@ namespace detail {
 inline net::connection_options connection_options_of(const options& o) {
   net::connection_options c;
   c.client_id = o.client_id;
+  c.observers = o.observers;
   c.request_timeout = o.request_timeout;
   // Who waits two seconds for the cluster must not be kept for ten by one address that says nothing.
   c.setup_timeout = std::min(o.connection_setup_timeout, o.default_api_timeout);
@@ -189,6 +190,7 @@ KAWAIT_DECL void engine::finish(failure why) {
   start_drains();
   commit_timer_.cancel();
   brokers_.close();
+  options_.observers.tell(&observer::on_ended, observer::ended{std::get<over>(state_).why});
   moved_.notify_all();
   over_.notify_all();
   left_.notify_all();
@@ -229,7 +231,10 @@ KAWAIT_DECL void engine::warn_of_commits(const std::vector<machine::commit_outco
   }
 }
 
-KAWAIT_DECL void engine::warn(failure why) { last_warning = std::move(why); }
+KAWAIT_DECL void engine::warn(failure why) {
+  last_warning = std::move(why);
+  options_.observers.tell(&observer::on_warned, observer::warned{last_warning});
+}
 
 // Who closes or unsubscribes hears of the first.
 KAWAIT_DECL void engine::note_drain_failure(const failure& why) {

@@ -20,8 +20,10 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> engine::commit
     items.emplace_back(stream->id(), stream->topic(), *offset);
     sent.emplace_back(stream, stream->tracker().on_commit_sent(*offset));
   }
+  const net::time_point began = environment_.now();
   auto outcomes = co_await commits_.async_commit(std::move(items), deadline);
   settle(sent, outcomes);
+  tell_committed(outcomes, began);
   co_return outcomes;
 }
 
@@ -35,8 +37,10 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> engine::commit
     const bool is_live = stream && stream->id() == item.lease;
     sent.emplace_back(is_live ? stream : nullptr, is_live ? stream->tracker().on_commit_sent(item.offset) : 0);
   }
+  const net::time_point began = environment_.now();
   auto outcomes = co_await commits_.async_commit(std::move(items), deadline);
   settle(sent, outcomes);
+  tell_committed(outcomes, began);
   co_return outcomes;
 }
 

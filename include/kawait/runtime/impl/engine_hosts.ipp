@@ -200,6 +200,7 @@ KAWAIT_DECL void engine::on_group_warning(const failure& why) {
 KAWAIT_DECL void engine::on_group_failed(const failure& why) { finish(why); }
 
 KAWAIT_DECL void engine::on_left() {
+  options_.observers.tell(&observer::on_left, observer::left());
   if (const auto gone = std::exchange(departure_, nullptr)) {
     gone->has_left = true;
     left_.notify_all();
@@ -207,9 +208,16 @@ KAWAIT_DECL void engine::on_left() {
   if (std::holds_alternative<closing>(state_)) tasks_.spawn(say_goodbye({}));
 }
 
-KAWAIT_DECL void engine::on_heartbeat_answered() {
+KAWAIT_DECL void engine::on_heartbeat_answered(const heartbeat_sight& seen) {
   KAWAIT_SERIAL_SECTION(serial_);
   commits_.wake();
+  if (!options_.observers) return;
+  const auto& member = group_->membership();
+  options_.observers.tell(&observer::on_heartbeat,
+                          observer::heartbeat{member.member_epoch(), seen.owned, seen.round_trip, seen.refused});
+  if (seen.was_join && member.member_epoch() > 0) {
+    options_.observers.tell(&observer::on_joined, observer::joined{member.group_id(), member.member_id(), member.member_epoch()});
+  }
 }
 
 KAWAIT_DECL void engine::on_group_unreachable(const failure& why) { warn(why); }

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <kawait/runtime/engine.hpp>
-
 #include <algorithm>
+
+#include <kawait/detail/list_of.hpp>
+#include <kawait/runtime/engine.hpp>
 
 namespace kawait::runtime {
 
@@ -53,6 +54,7 @@ KAWAIT_DECL result<std::unique_ptr<lease>> engine::try_next(partition_stream& st
   on_application_moved();
   stream.start();
   auto taken = stream.take(hand_out());
+  if (taken && *taken) tell_delivered(stream, **taken);
   fetches_.on_released();  // a response whose batches were decompressed, or skipped, is not needed any more
   // An ended stream has no more; what ended it is told by end_reason(), by async_run(), or here if the consumer was destroyed.
   if (!taken && stream.is_ended() && (!taken.error() || stream.why_ended() != end_reason::closed)) return std::unique_ptr<lease>();
@@ -141,12 +143,30 @@ KAWAIT_DECL asio::awaitable<result<assignment_change>> engine::next_change() {
   co_return change;
 }
 
+// Which coroutine holds a batch nobody knows. One that awaits the revocation with a batch of its own in hand waits for itself, and this is
+// the only word of it before the deadline.
+KAWAIT_DECL void engine::warn_of_held(const revocation_state& revocation) {
+  std::vector<std::string> held;
+  for (const auto& stream : revocation.streams()) {
+    if (!stream->work().is_drained()) held.push_back(stream->name().to_string());
+  }
+  if (held.empty()) return;
+  warn(failure(errc::revocation_deadline, "async_incremental_unassign: half of the time is over and batches are still in hand of " +
+                                              kawait::detail::list_of(held) + "; who awaits it with one in his own waits for himself"));
+}
+
 KAWAIT_DECL asio::awaitable<failure> engine::unassign(std::shared_ptr<revocation_state> revocation) {
   const auto self = shared_from_this();
   releases_->drain();
   revocation->start();
+  const net::time_point half = revocation->half_deadline();
   while (!revocation->is_done() && !is_over()) {
-    co_await revocation->changed().wait();
+    if (environment_.now() < half) {
+      co_await revocation->changed().wait_until(half);
+      if (environment_.now() >= half) warn_of_held(*revocation);
+    } else {
+      co_await revocation->changed().wait();
+    }
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) co_return detail::aborted();
   }

@@ -91,6 +91,7 @@ KAWAIT_DECL asio::awaitable<void> engine::announce_after(stream_ptr predecessor,
 
 KAWAIT_DECL void engine::announce(std::vector<stream_ptr> streams) {
   for (const auto& s : streams) s->is_announced = true;
+  tell_assigned(streams, member_epoch());
   publish(assignment_change(assignment_change::kind::assigned, std::move(streams)));
 }
 
@@ -164,6 +165,7 @@ KAWAIT_DECL void engine::on_revoked(const machine::revoke_partitions& revoked) {
   if (now_closing) deadline = std::min(deadline, now_closing->drain_deadline);
   if (departure_) deadline = std::min(deadline, departure_->drain_deadline);
   const auto revocation = std::make_shared<revocation_state>(executor_, std::move(streams), environment_.now(), deadline);
+  tell_revoked(revocation->streams(), deadline);
   if (!known.empty()) {
     assignment_change change(assignment_change::kind::revoked, std::move(known));
     change.revocation = revocation;
@@ -194,6 +196,7 @@ KAWAIT_DECL void engine::on_lost(const machine::lose_partitions& lost) {
     retire(stream);
   }
   on_assignment_changed();
+  tell_lost(known, lost.reason);
   if (known.empty()) return;
   assignment_change change(assignment_change::kind::lost, std::move(known));
   change.reason = lost.reason;
@@ -248,6 +251,7 @@ KAWAIT_DECL asio::awaitable<void> engine::drain_partition(std::shared_ptr<revoca
     group_->wake();
   }
   retire(stream);
+  tell_drained(*revocation, *stream, why);
   if (revocation->on_partition_done(why)) on_assignment_changed();
   note_drain_failure(why);
 }

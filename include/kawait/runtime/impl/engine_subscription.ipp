@@ -1,8 +1,9 @@
 #pragma once
 
-#include <kawait/runtime/engine.hpp>
-
 #include <algorithm>
+
+#include <kawait/detail/list_of.hpp>
+#include <kawait/runtime/engine.hpp>
 
 namespace kawait::runtime {
 
@@ -18,15 +19,6 @@ inline failure check_topic(const std::string& name) {
   if (!name.empty() && name.size() <= 249 && name != "." && name != ".." && std::all_of(name.begin(), name.end(), legal)) return {};
   return failure(kafka_error::invalid_topic_exception,
                  "topic '" + name + "': 1 to 249 of the characters a-z, A-Z, 0-9, '.', '_' and '-' make a name");
-}
-
-/// "'a', 'b'", at most ten of them.
-inline std::string list_of(const std::vector<std::string>& names) {
-  constexpr std::size_t most = 10;
-  std::string list;
-  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) list.append(i == 0 ? "'" : ", '").append(names[i]).append("'");
-  if (names.size() > most) list += " and " + std::to_string(names.size() - most) + " more";
-  return list;
 }
 
 }  // namespace detail
@@ -88,10 +80,10 @@ KAWAIT_DECL void engine::check_subscription() {
   metadata_.wake();
   if (!missing.empty()) {
     warn(failure(kafka_error::unknown_topic_or_partition,
-                 "subscribe: there is no topic " + detail::list_of(missing) + " yet; it is read as soon as there is"));
+                 "subscribe: there is no topic " + kawait::detail::list_of(missing) + " yet; it is read as soon as there is"));
   }
   if (!denied.empty()) {
-    warn(failure(kafka_error::topic_authorization_failed, "group '" + *options_.group_id + "': " + detail::list_of(denied) +
+    warn(failure(kafka_error::topic_authorization_failed, "group '" + *options_.group_id + "': " + kawait::detail::list_of(denied) +
                                                               ": the principal needs DESCRIBE and READ on every subscribed topic"));
   }
 }

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <kawait/runtime/engine.hpp>
-
 #include <algorithm>
+
+#include <kawait/detail/list_of.hpp>
+#include <kawait/runtime/engine.hpp>
 
 namespace kawait::runtime {
 
@@ -38,7 +39,7 @@ KAWAIT_DECL asio::awaitable<void> engine::watch_application() {
 }
 
 KAWAIT_DECL void engine::stall(const std::vector<machine::leased>& overdue) {
-  std::string names;
+  std::vector<std::string> names;
   for (const machine::leased& id : overdue) {
     const stream_ptr stream = find_stream(id.partition);
     stalled_work s;
@@ -46,10 +47,9 @@ KAWAIT_DECL void engine::stall(const std::vector<machine::leased>& overdue) {
     s.activity = activity_of(*stream);
     s.has_work = !stream->work().is_drained();
     stalled_.push_back(std::move(s));
-    if (stalled_.size() <= 10) names += (names.empty() ? "" : ", ") + stream->name().to_string();
+    names.push_back(stream->name().to_string());
   }
-  if (overdue.size() > 10) names += " and " + std::to_string(overdue.size() - 10) + " more";
-  warn(failure(errc::poll_interval_exceeded, names));
+  warn(failure(errc::poll_interval_exceeded, kawait::detail::list_of(names)));
   group_->membership().on_poll_timeout();
   group_->wake();
 }

@@ -98,9 +98,11 @@ KAWAIT_DECL asio::awaitable<void> fetcher::fetch_once() {
   answers_at_once_ = std::exchange(more_is_known_, false);
   served_.clear();
   budget_.on_sent();
+  const net::time_point sent = environment_.now();
   auto answer = co_await (*connection)->async_request(request, timeout, budget_.pool());
   budget_.on_answered();
   if (stopped_) co_return;
+  if (options_.observers) tell_fetched(answer, sent);
   if (!answer) {
     session_.on_disconnected();
     co_await pause_after_failure();
@@ -154,14 +156,30 @@ KAWAIT_DECL asio::awaitable<void> fetcher::fetch_urgent(std::vector<asked_partit
   }
   const auto request = machine::fetch_session::one_shot(asked, limits(0, 0));
   budget_.on_sent();
+  const net::time_point sent = environment_.now();
   auto answer = co_await (*connection)->async_request(request, options_.request_timeout, budget_.pool());
   budget_.on_answered();
   if (stopped_) co_return;
+  if (options_.observers) tell_fetched(answer, sent);
   if (!answer || answer->message.error_code != 0) {
     co_await pause_after_failure();
     co_return;
   }
   deliver(answer->message, answer->buffer, asked);
+}
+
+KAWAIT_DECL void fetcher::tell_fetched(const result<net::answer<protocol::fetch_request>>& answer, net::time_point sent) const {
+  observer::fetched f{node_, 0, environment_.now() - sent, {}};
+  if (!answer) {
+    f.failed = answer.error().code;
+  } else if (answer->message.error_code != 0) {
+    f.failed = static_cast<kafka_error>(answer->message.error_code);
+  } else {
+    for (const auto& topic : answer->message.responses) {
+      for (const auto& p : topic.partitions) f.bytes += p.records ? p.records->size() : 0;
+    }
+  }
+  options_.observers.tell(&observer::on_fetched, f);
 }
 
 KAWAIT_DECL void fetcher::deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,

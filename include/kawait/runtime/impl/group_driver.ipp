@@ -82,12 +82,19 @@ KAWAIT_DECL asio::awaitable<void> group_driver::heartbeat(machine::send_heartbea
   if (stopped_) co_return;
   failure why;
   if (connection) {
+    group_host::heartbeat_sight seen;
+    seen.was_join = what.member_epoch == machine::join_epoch;
+    if (what.owned) seen.owned = what.owned->size();
+    const net::time_point sent = environment_.now();
     const auto request = what.request();
     auto answer = co_await (*connection)->async_request(request);
     if (stopped_) co_return;
     if (answer) {
-      membership_.on_heartbeat(answer->message, environment_.now(), environment_.random());
-      host_.on_heartbeat_answered();
+      const net::time_point now = environment_.now();
+      membership_.on_heartbeat(answer->message, now, environment_.random());
+      seen.round_trip = now - sent;
+      if (answer->message.error_code != 0) seen.refused = static_cast<kafka_error>(answer->message.error_code);
+      host_.on_heartbeat_answered(seen);
       wake();
       co_return;
     }

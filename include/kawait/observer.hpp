@@ -1,0 +1,3 @@
+#pragma once
+
+#include <kawait/core/observer.hpp>
