@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -161,6 +163,11 @@ class partition {
 };
 
 namespace detail {
+
+/// As brokers take times: the millisecond that begins with it or after it. Below zero there are no times.
+inline std::int64_t to_timestamp(std::chrono::system_clock::time_point t) {
+  return std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(t.time_since_epoch()).count());
+}
 
 /// errc::commit_failed, with words that list what was refused and why, if anything was.
 KAWAIT_DECL std::pair<failure, commit_result> to_commit_result(std::vector<machine::commit_outcome> outcomes);

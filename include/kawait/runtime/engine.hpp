@@ -102,6 +102,9 @@ class engine final : public std::enable_shared_from_this<engine>,
   using committed_offsets = std::vector<std::pair<topic_partition, offset_and_epoch>>;
   /// Repeated until default.api.timeout.ms has passed.
   KAWAIT_DECL asio::awaitable<result<committed_offsets>> committed(std::vector<topic_partition> partitions);
+  /// Offsets by time of any partitions, each named once: the leaders' answers, in their order. Repeated until default.api.timeout.ms
+  /// has passed. Needs no run().
+  KAWAIT_DECL asio::awaitable<result<position_driver::answers>> find_offsets(std::vector<machine::offset_query::wish> wishes);
   net::time_point api_deadline() { return environment_.now() + options_.default_api_timeout; }
 
   buffer_pool& buffers() noexcept { return buffers_; }
@@ -158,6 +161,7 @@ class engine final : public std::enable_shared_from_this<engine>,
 
   // --- Life (impl/engine.ipp).
   KAWAIT_DECL void start();
+  KAWAIT_DECL void start_metadata();
   KAWAIT_DECL void finish(failure why);
   KAWAIT_DECL void end_all(end_reason why, const failure& error);
   KAWAIT_DECL asio::awaitable<void> watch_close(net::time_point drain_deadline, net::time_point deadline);
@@ -224,6 +228,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   std::unique_ptr<group_driver> group_;  // subscribed; else assigned
 
   std::variant<created, running, closing, over> state_;
+  bool asks_metadata_ = false;
   std::vector<topic_partition> assigned_names_;  // by assign(): those whose topic id is not known yet
   std::uint64_t assigned_generation_ = 0;
   reading_mode mode_ = reading_mode::undecided;
