@@ -17,6 +17,14 @@ namespace kawait {
 /// auto.offset.reset: where a partition starts for which the group has no committed offset, or one that is out of range.
 using offset_reset = machine::position_finder::reset_policy;
 
+/// auto.offset.reset=by_duration:PT1H (KIP-1106): the first record that is no older than so long; the end, if there is none.
+struct by_duration {
+  std::chrono::milliseconds back;
+
+  template <class Rep, class Period>
+  explicit by_duration(std::chrono::duration<Rep, Period> d) : back(std::chrono::duration_cast<std::chrono::milliseconds>(d)) {}
+};
+
 /// A consumer's settings, typed or by Kafka's property names. Every setter checks at once and throws kawait::error of
 /// errc::invalid_config, whose words name the property, the value and what is allowed (properties() has the ranges), and leaves the
 /// settings as they were. Copyable; a consumer copies it.
@@ -72,10 +80,16 @@ class config {
   KAWAIT_DECL config& auto_commit_interval(milliseconds t);
   /// auto.offset.reset. Default latest. A log that was truncated below the position is gone back to, with a last_warning() of
   /// errc::log_truncated; under none it is an error of async_next.
+  ///
+  /// latest is where the log ends when the partition is first read. That goes for partitions that are added to a topic, too: what was
+  /// written to them before is not read, as with Java's consumer. earliest or by_duration() read it.
   config& auto_offset_reset(offset_reset policy) {
     values_.auto_offset_reset = policy;
+    values_.auto_offset_reset_back.reset();
     return *this;
   }
+  /// Counted back, by this machine's clock, from when the offset is asked for. Negative ones are refused.
+  KAWAIT_DECL config& auto_offset_reset(by_duration d);
   /// isolation.level. Default read_uncommitted.
   config& isolation(isolation_level level) {
     values_.isolation = level;

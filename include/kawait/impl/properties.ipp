@@ -39,8 +39,10 @@ inline void add_group_properties(std::vector<property_info>& all) {
           {"enable.auto.commit", boolean, "true", 0, 0, "",
            "What is done is committed every auto.commit.interval.ms, at revocation and at close; else only by async_commit()."},
           {"auto.commit.interval.ms", milliseconds, "5000", 1, int_max, "", "Between automatic commits."},
-          {"auto.offset.reset", choice, "latest", 0, 0, "earliest, latest or none",
-           "Where a partition starts for which the group has no committed offset, or one that is out of range; none: with an error."},
+          {"auto.offset.reset", choice, "latest", 0, 0, "earliest, latest, none, or by_duration with an ISO-8601 duration: by_duration:PT1H",
+           "Where a partition starts for which the group has no committed offset, or one that is out of range; none: with an error; "
+           "by_duration: with what is no older. latest skips what is in a partition when it is first read, in one that was added, too, "
+           "as in Java."},
       });
 }
 

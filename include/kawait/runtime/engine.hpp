@@ -81,8 +81,8 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL failure enter(reading_mode mode);
   reading_mode mode() const noexcept { return mode_; }
   KAWAIT_DECL void set_listener(assignment_listener* listener);
-  /// The next batch of a partition; none when the stream has ended.
-  KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> next(stream_ptr stream);
+  /// The next batch of a partition; none when the stream has ended, or, if so wanted, at the log's end.
+  KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> next(stream_ptr stream, bool or_end);
   KAWAIT_DECL result<std::unique_ptr<lease>> try_next(partition_stream& stream);
   /// Until try_next would give something, or the end.
   KAWAIT_DECL asio::awaitable<failure> wait(stream_ptr stream);
@@ -138,6 +138,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void on_node_endpoints(const protocol::fetch_response&) override;
   KAWAIT_DECL void on_fetch_answered(partition_stream&) override;
   KAWAIT_DECL void refresh_metadata() override;
+  bool is_end_awaited() const override { return ends_awaited_ > 0; }
   // --- metadata_host
   KAWAIT_DECL void on_metadata() override;
   KAWAIT_DECL void on_cluster_unreachable(failure why) override;
@@ -241,6 +242,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   std::deque<assignment_change> changes_;
   failure close_outcome_;
   std::uint64_t reads_of_any_ = 0;     // calls of next_of_any()
+  std::size_t ends_awaited_ = 0;       // readers that wait for records or the end
   std::vector<stalled_work> stalled_;  // why we left the group, until one of them moves
   net::condition moved_;      // one of them has
   net::condition over_;       // run() and close() wait for it

@@ -14,7 +14,9 @@ KAWAIT_DECL void engine::on_first_read(partition_stream& stream) {
     fetches_.update(stream);
     return;
   }
-  if (options_.group_id) {
+  if (const auto time = stream.sought_time()) {
+    positions_.finder().from_timestamp_or_end(stream.id(), *time);
+  } else if (options_.group_id) {
     positions_.finder().from_committed(stream.id());
   } else {
     positions_.finder().from_reset(stream.id());
@@ -24,7 +26,12 @@ KAWAIT_DECL void engine::on_first_read(partition_stream& stream) {
 
 KAWAIT_DECL void engine::on_seek(partition_stream& stream) {
   KAWAIT_SERIAL_SECTION(serial_);
-  positions_.finder().remove(stream.id().partition);
+  if (const auto time = stream.sought_time()) {
+    positions_.finder().from_timestamp_or_end(stream.id(), *time);
+    positions_.wake();
+  } else {
+    positions_.finder().remove(stream.id().partition);
+  }
   fetches_.update(stream);
   fetches_.on_released();  // what was queued is dropped
 }
@@ -53,7 +60,7 @@ KAWAIT_DECL stream_ptr engine::find_stream(const topic_id_partition& partition) 
 // says so again and again be asked as fast as it answers.
 KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and_epoch& end) {
   const failure truncated(errc::log_truncated, stream.name().to_string() + " goes on from offset " + std::to_string(end.offset));
-  if (options_.auto_offset_reset == machine::position_finder::reset_policy::none) {
+  if (options_.auto_offset_reset == machine::position_finder::reset_policy::none && !options_.auto_offset_reset_back) {
     stream.fail(truncated);
     return;
   }
