@@ -54,8 +54,10 @@ class config {
   KAWAIT_DECL config& bootstrap_servers(std::string_view list);
   /// client.id, in the broker's logs and quotas. Default "kawait".
   KAWAIT_DECL config& client_id(std::string_view id);
-  /// client.rack: told to the group for rack-aware assignors (those of Kafka 4.3 do not read it). Fetching is from leaders, whatever
-  /// the rack. Default none.
+  /// client.rack: where this consumer is, as the brokers' broker.rack says of them. Leaders that select replicas by rack
+  /// (replica.selector.class on the brokers) name a follower that is nearer, which is fetched from for metadata.max.age.ms or until it
+  /// refuses or fails (KIP-392); lag() and at_end() are then as that follower knows. Told to the group, too, for rack-aware
+  /// assignors (those of Kafka 4.3 do not read it). Default none.
   KAWAIT_DECL config& client_rack(std::string_view rack);
   /// group.id. Required by subscribe() and by commits.
   KAWAIT_DECL config& group_id(std::string_view id);

@@ -23,7 +23,8 @@ inline void add_group_properties(std::vector<property_info>& all) {
            "host:port of some brokers, separated by commas; the others are learnt from them. Required."},
           {"client.id", text, "kawait", 1, longest_text, "", "How the brokers' logs and quotas call the client."},
           {"client.rack", text, "", 1, longest_text, "",
-           "Told to the group for rack-aware assignors (those of Kafka 4.3 do not read it). Fetching is from leaders, whatever it is."},
+           "Where this consumer is: leaders that select replicas by rack (replica.selector.class) let it fetch from a follower that is nearer "
+           "(KIP-392). Told to the group, too, for rack-aware assignors (those of Kafka 4.3 do not read it)."},
           {"group.id", text, "", 1, longest_text, "", "The consumer group. Required by subscribe() and by commits."},
           {"group.instance.id", text, "", 1, longest_text, "",
            "Makes the member static (KIP-345): its partitions wait for its return while the session lasts."},

@@ -134,7 +134,8 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void on_out_of_range(partition_stream&) override;
   // --- fetch_host
   KAWAIT_DECL stream_ptr find_stream(const topic_id_partition&) override;
-  KAWAIT_DECL void on_fetch_error(partition_stream&, const partition_data&) override;
+  KAWAIT_DECL void on_fetch_error(partition_stream&, const partition_data&, std::int32_t node) override;
+  KAWAIT_DECL void on_node_failed(std::int32_t node) override;
   KAWAIT_DECL void on_node_endpoints(const protocol::fetch_response&) override;
   KAWAIT_DECL void on_fetch_answered(partition_stream&) override;
   KAWAIT_DECL void refresh_metadata() override;
@@ -185,7 +186,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> look_for_assigned();
   // --- What fetchers find (impl/engine_hosts.ipp).
   KAWAIT_DECL void on_truncated(partition_stream& stream, const offset_and_epoch& end);
-  KAWAIT_DECL void on_sent_away(partition_stream& stream, std::int32_t follower);
+  KAWAIT_DECL void on_sent_away(partition_stream& stream, std::int32_t node, std::int32_t follower);
   // --- Commits (impl/engine_commits.ipp).
   using sent_commits = std::vector<std::pair<stream_ptr, machine::offset_tracker::commit_id>>;
   KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_done(std::vector<stream_ptr> streams, net::time_point deadline);

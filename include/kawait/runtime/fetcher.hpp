@@ -31,8 +31,10 @@ class fetch_host {
 
   /// The live stream of a partition, or nullptr.
   virtual std::shared_ptr<partition_stream> find_stream(const topic_id_partition&) = 0;
-  /// A partition's error, or a diverging epoch; `asked` was its fetch offset and still is.
-  virtual void on_fetch_error(partition_stream&, const partition_data&) = 0;
+  /// A partition's error, a diverging epoch, or the follower to fetch from, told by `node`; what was asked for is still its position.
+  virtual void on_fetch_error(partition_stream&, const partition_data&, std::int32_t node) = 0;
+  /// The node was not reached, or did not answer.
+  virtual void on_node_failed(std::int32_t node) = 0;
   /// Addresses of leaders named in partition errors (KIP-951).
   virtual void on_node_endpoints(const protocol::fetch_response&) = 0;
   /// The partition's data was queued or dropped: its place in the fetch sessions is to be looked at again.

@@ -69,22 +69,32 @@ KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and
   fetches_.suspend(stream);
 }
 
-// A selector of its own sends even readers without a rack to a follower, at once: not to be asked again without pause, either.
-KAWAIT_DECL void engine::on_sent_away(partition_stream& stream, std::int32_t follower) {
-  const std::string words = ": the leader sends readers to node " + std::to_string(follower) + ", and followers are not fetched from";
+// A leader says so at once, without records: who does not go there must not ask again without pause. Followers have no say in it.
+KAWAIT_DECL void engine::on_sent_away(partition_stream& stream, std::int32_t node, std::int32_t follower) {
+  const auto leader = metadata_.cluster().leader_of(stream.id().partition);
+  if (leader && leader->node == node && fetches_.prefer(stream, follower)) return;
+  const std::string words = ": node " + std::to_string(node) + " sends readers to node " + std::to_string(follower) + ", which is not known";
   last_warning = failure(kafka_error::replica_not_available, stream.name().to_string() + words);
   fetches_.suspend(stream);
 }
 
-KAWAIT_DECL void engine::on_fetch_error(partition_stream& stream, const partition_data& data) {
+KAWAIT_DECL void engine::on_node_failed(std::int32_t node) { fetches_.forget_follower(node); }
+
+KAWAIT_DECL void engine::on_fetch_error(partition_stream& stream, const partition_data& data, std::int32_t node) {
   const auto code = static_cast<kafka_error>(data.error_code);
   const auto& diverging = data.diverging_epoch;
+  // Whatever a follower refuses, an offset that is out of its range above all, is for the leader to say. Not without a pause: the
+  // leader may send us back.
+  if (code != kafka_error::none && fetches_.forget_follower(stream, node)) {
+    fetches_.suspend(stream);
+    return;
+  }
   switch (code) {
     case kafka_error::none:
       if (diverging.end_offset >= 0) {
         on_truncated(stream, offset_and_epoch(diverging.end_offset, diverging.epoch));
       } else {
-        on_sent_away(stream, data.preferred_read_replica);
+        on_sent_away(stream, node, data.preferred_read_replica);
       }
       return;
     case kafka_error::not_leader_or_follower:

@@ -61,8 +61,7 @@ KAWAIT_DECL machine::fetch_session::limits fetcher::limits(std::int32_t max_wait
   l.min_bytes = min_bytes;
   l.max_bytes = static_cast<std::int32_t>(budget_.response_limit());
   l.isolation_level = static_cast<std::int8_t>(options_.isolation);
-  // No rack: a leader that selects by it answers each request with the id of a follower (KIP-392) and no records. Until those are
-  // fetched from, its records are had only by who names none.
+  l.rack = options_.client_rack;
   return l;
 }
 
@@ -79,6 +78,7 @@ KAWAIT_DECL asio::awaitable<void> fetcher::run() {
 }
 
 KAWAIT_DECL asio::awaitable<void> fetcher::pause_after_failure() {
+  host_.on_node_failed(node_);
   host_.refresh_metadata();
   const net::time_point until = environment_.now() + backoff_.next(environment_.random());
   while (!stopped_ && environment_.now() < until) co_await stopping_.wait_until(until);
@@ -222,7 +222,7 @@ KAWAIT_DECL void fetcher::look_for_ends(const protocol::fetch_response& response
 KAWAIT_DECL void fetcher::deliver_partition(partition_stream& stream, const fetch_host::partition_data& data,
                                             const wire::slab_ref& buffer) {
   if (says_no(data)) {
-    host_.on_fetch_error(stream, data);
+    host_.on_fetch_error(stream, data, node_);
     return;
   }
   stream.high_watermark = data.high_watermark;
