@@ -20,6 +20,14 @@ namespace kawait {
 /// auto.offset.reset: where a partition starts for which the group has no committed offset, or one that is out of range.
 using offset_reset = machine::position_finder::reset_policy;
 
+/// auto.offset.reset=by_duration:PT1H (KIP-1106): the first record that is no older than so long; the end, if there is none.
+struct by_duration {
+  std::chrono::milliseconds back;
+
+  template <class Rep, class Period>
+  explicit by_duration(std::chrono::duration<Rep, Period> d) : back(std::chrono::duration_cast<std::chrono::milliseconds>(d)) {}
+};
+
 /// A consumer's settings, typed or by Kafka's property names. Every setter checks at once and throws kawait::error of
 /// errc::invalid_config, whose words name the property, the value and what is allowed (properties() has the ranges), and leaves the
 /// settings as they were. Copyable; a consumer copies it.
@@ -49,8 +57,10 @@ class config {
   KAWAIT_DECL config& bootstrap_servers(std::string_view list);
   /// client.id, in the broker's logs and quotas. Default "kawait".
   KAWAIT_DECL config& client_id(std::string_view id);
-  /// client.rack: told to the group for rack-aware assignors (those of Kafka 4.3 do not read it). Fetching is from leaders, whatever
-  /// the rack. Default none.
+  /// client.rack: where this consumer is, as the brokers' broker.rack says of them. Leaders that select replicas by rack
+  /// (replica.selector.class on the brokers) name a follower that is nearer, which is fetched from for metadata.max.age.ms or until it
+  /// refuses or fails (KIP-392); lag() and at_end() are then as that follower knows. Told to the group, too, for rack-aware
+  /// assignors (those of Kafka 4.3 do not read it). Default none.
   KAWAIT_DECL config& client_rack(std::string_view rack);
   /// group.id. Required by subscribe() and by commits.
   KAWAIT_DECL config& group_id(std::string_view id);
@@ -75,10 +85,16 @@ class config {
   KAWAIT_DECL config& auto_commit_interval(milliseconds t);
   /// auto.offset.reset. Default latest. A log that was truncated below the position is gone back to, with a last_warning() of
   /// errc::log_truncated; under none it is an error of async_next.
+  ///
+  /// latest is where the log ends when the partition is first read. That goes for partitions that are added to a topic, too: what was
+  /// written to them before is not read, as with Java's consumer. earliest or by_duration() read it.
   config& auto_offset_reset(offset_reset policy) {
     values_.auto_offset_reset = policy;
+    values_.auto_offset_reset_back.reset();
     return *this;
   }
+  /// Counted back, by this machine's clock, from when the offset is asked for. Negative ones are refused.
+  KAWAIT_DECL config& auto_offset_reset(by_duration d);
   /// isolation.level. Default read_uncommitted.
   config& isolation(isolation_level level) {
     values_.isolation = level;

@@ -42,6 +42,19 @@ struct close_options {
 /// The offset to commit for a partition: that of the next record to be read.
 using offset_map = std::map<topic_partition, std::int64_t>;
 
+/// A record's place: what async_offsets_for_times finds.
+struct offset_and_timestamp {
+  std::int64_t offset = -1;
+  std::chrono::sys_time<std::chrono::milliseconds> timestamp;  ///< As record::timestamp().
+
+  friend bool operator==(const offset_and_timestamp&, const offset_and_timestamp&) = default;
+};
+
+/// What to look for: the first record of this time or later.
+using time_map = std::map<topic_partition, std::chrono::system_clock::time_point>;
+/// What was found; nothing where no record is that late.
+using found_map = std::map<topic_partition, std::optional<offset_and_timestamp>>;
+
 /// A consumer of Apache Kafka 4.0 or newer: a member of a group of the consumer protocol (KIP-848), or a reader of assigned partitions.
 ///
 /// Read it in one of three ways; the first call fixes which, and another is errc::mixed_modes:
@@ -234,6 +247,53 @@ class consumer {
                                         &words);
   }
 
+  /// The first offset that each partition's log holds: 0, or higher once old records were deleted. Of any partitions, whether they are
+  /// ours or not, in a group, after assign(), and without either; also before async_run(). The leaders are asked, and again
+  /// while they move.
+  /// Completes with void(std::error_code, offset_map), within default.api.timeout.ms, with all of them or none (the words name the
+  /// partition): kafka_error::unknown_topic_or_partition if there is none until then; topic_authorization_failed or another refusal
+  /// for good; kafka_error::invalid_topic_exception; errc::request_timeout (the words say what the leader said last, or that no broker
+  /// was reached); errc::closed, or what ended the consumer; operation_aborted if cancelled, or the consumer was destroyed. g++ 12 takes
+  /// no braced list inside a co_await expression: give the vector, or map, a name first.
+  KAWAIT_DECL asio::awaitable<offset_map> async_beginning_offsets(std::vector<topic_partition> partitions);
+  template <class Token>
+  auto async_beginning_offsets(std::vector<topic_partition> partitions, Token&& token) {
+    return detail::initiate<offset_map>(get_executor(), edges_operation(engine_, false, std::move(partitions)),
+                                        std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_beginning_offsets(std::vector<topic_partition> partitions, diagnostics& words, Token&& token) {
+    return detail::initiate<offset_map>(get_executor(), edges_operation(engine_, false, std::move(partitions)),
+                                        std::forward<Token>(token), &words);
+  }
+
+  /// The end of each partition's log: the offset of the next record to be written. Under isolation.level=read_committed the last stable
+  /// offset: what lies beyond is not decided, and not read. All else as async_beginning_offsets.
+  KAWAIT_DECL asio::awaitable<offset_map> async_end_offsets(std::vector<topic_partition> partitions);
+  template <class Token>
+  auto async_end_offsets(std::vector<topic_partition> partitions, Token&& token) {
+    return detail::initiate<offset_map>(get_executor(), edges_operation(engine_, true, std::move(partitions)),
+                                        std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_end_offsets(std::vector<topic_partition> partitions, diagnostics& words, Token&& token) {
+    return detail::initiate<offset_map>(get_executor(), edges_operation(engine_, true, std::move(partitions)),
+                                        std::forward<Token>(token), &words);
+  }
+
+  /// The first record of each partition whose timestamp is the given one or later, with its timestamp; nothing where no record is that
+  /// late (below the end that async_end_offsets tells). Times count in milliseconds, those before 1970 as 1970. Completes with
+  /// void(std::error_code, found_map); all else as async_beginning_offsets.
+  KAWAIT_DECL asio::awaitable<found_map> async_offsets_for_times(time_map times);
+  template <class Token>
+  auto async_offsets_for_times(time_map times, Token&& token) {
+    return detail::initiate<found_map>(get_executor(), times_operation(engine_, std::move(times)), std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_offsets_for_times(time_map times, diagnostics& words, Token&& token) {
+    return detail::initiate<found_map>(get_executor(), times_operation(engine_, std::move(times)), std::forward<Token>(token), &words);
+  }
+
   /// The partitions that are ours and not being given up.
   KAWAIT_DECL std::vector<partition> assignment() const;
   /// The id this member has in its group; empty without one.
@@ -300,12 +360,29 @@ class consumer {
     asio::awaitable<result<offset_map>> operator()() const { return committed(engine, partitions); }
   };
 
+  struct edges_operation {
+    edges_operation(engine_ptr e, bool is_end, std::vector<topic_partition> p)
+        : engine(std::move(e)), end(is_end), partitions(std::move(p)) {}
+    engine_ptr engine;
+    bool end;
+    std::vector<topic_partition> partitions;
+    asio::awaitable<result<offset_map>> operator()() const { return edges(engine, end, partitions); }
+  };
+  struct times_operation {
+    times_operation(engine_ptr e, time_map t) : engine(std::move(e)), times(std::move(t)) {}
+    engine_ptr engine;
+    time_map times;
+    asio::awaitable<result<found_map>> operator()() const { return offsets_for_times(engine, times); }
+  };
+
   KAWAIT_DECL static asio::awaitable<result<batch>> next(engine_ptr e);
   KAWAIT_DECL static asio::awaitable<result<event>> next_event(engine_ptr e);
   KAWAIT_DECL static asio::awaitable<failure> unassign(engine_ptr e, revocation r);
   KAWAIT_DECL static asio::awaitable<std::pair<failure, commit_result>> commit_done(engine_ptr e);
   KAWAIT_DECL static asio::awaitable<std::pair<failure, commit_result>> commit_offsets(engine_ptr e, offset_map offsets);
   KAWAIT_DECL static asio::awaitable<result<offset_map>> committed(engine_ptr e, std::vector<topic_partition> partitions);
+  KAWAIT_DECL static asio::awaitable<result<offset_map>> edges(engine_ptr e, bool end, std::vector<topic_partition> partitions);
+  KAWAIT_DECL static asio::awaitable<result<found_map>> offsets_for_times(engine_ptr e, time_map times);
 
   engine_ptr engine_;
 };

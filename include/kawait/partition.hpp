@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -66,6 +68,32 @@ class partition {
     return detail::initiate<std::optional<batch>>(executor_, next_operation(engine_, stream_), std::forward<Token>(token), &words);
   }
 
+  /// As async_next(), but none at the end of the log, too: at once if at_end(), else as soon as it is. To read to the end and stop:
+  ///
+  ///     while (auto batch = co_await p.async_next_or_end()) { ...; batch->done(); }
+  ///     if (p.end_reason() == end_reason::none) ...  // all is read; else the partition has gone
+  ///
+  /// Also where there is nothing to read: in an empty log, behind records of aborted transactions, or where compaction removed the last.
+  /// The end is what brokers know of it and say with each fetch, so it may take fetch.max.wait.ms. Under read_committed it lies before the
+  /// first transaction that is not decided. While others write, it is a moment's: everything was read that was there when the broker
+  /// answered, and more may be there by now, which the next read gives; one that is written faster than it is read has none. Compare
+  /// with what consumer::async_end_offsets told before to stop there all the same. While paused it waits.
+  KAWAIT_DECL asio::awaitable<std::optional<batch>> async_next_or_end() const;
+  template <class Token>
+  auto async_next_or_end(Token&& token) const {
+    return detail::initiate<std::optional<batch>>(executor_, next_or_end_operation(engine_, stream_), std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_next_or_end(diagnostics& words, Token&& token) const {
+    return detail::initiate<std::optional<batch>>(executor_, next_or_end_operation(engine_, stream_), std::forward<Token>(token), &words);
+  }
+  /// Everything was handed out that was there when a broker last answered a fetch from position(). False before the first answer, after
+  /// a seek or pause until the next, and once the stream has ended.
+  bool at_end() const {
+    const auto s = stream_.lock();
+    return s && s->at_end();
+  }
+
   /// Until try_next() would give a batch, an error, or the end. Takes nothing, so it may lose a race against a timer.
   /// Completes with void(std::error_code): operation_aborted when cancelled, or the consumer was destroyed.
   KAWAIT_DECL asio::awaitable<void> async_wait() const;
@@ -89,6 +117,13 @@ class partition {
   /// The next batch begins at `offset`. What is queued is dropped; what was done before no longer counts for commits, nor does late
   /// work on earlier batches. Throws kawait::error(errc::not_assigned) once the stream has ended, invalid_config if negative.
   KAWAIT_DECL void seek(std::int64_t offset) const;
+  /// The next batch begins with the first record that the log has then; at its end (under read_committed: before the first transaction
+  /// that is not decided); with the first record of this time or later (milliseconds count; before 1970 is 1970), or at the end if there
+  /// is none. All as seek(), but that the leader is asked for the offset, as soon as reading has begun: until then position() is unknown.
+  /// Whatever is done meanwhile, the last seek counts. What the leader refuses, async_next fails with.
+  KAWAIT_DECL void seek_to_beginning() const;
+  KAWAIT_DECL void seek_to_end() const;
+  KAWAIT_DECL void seek_to(std::chrono::system_clock::time_point time) const;
   /// Hands out nothing more until resume(); nothing that is buffered is lost. Ends with the assignment. Like resume(), throws
   /// kawait::error(errc::not_assigned) once the stream has ended.
   KAWAIT_DECL void pause() const;
@@ -133,7 +168,11 @@ class partition {
   };
   struct next_operation : operation {
     using operation::operation;
-    asio::awaitable<result<std::optional<batch>>> operator()() const { return next(engine.lock(), stream.lock()); }
+    asio::awaitable<result<std::optional<batch>>> operator()() const { return next(engine.lock(), stream.lock(), false); }
+  };
+  struct next_or_end_operation : operation {
+    using operation::operation;
+    asio::awaitable<result<std::optional<batch>>> operator()() const { return next(engine.lock(), stream.lock(), true); }
   };
   struct wait_operation : operation {
     using operation::operation;
@@ -148,7 +187,8 @@ class partition {
     asio::awaitable<std::pair<failure, commit_result>> operator()() const { return commit(engine.lock(), stream.lock()); }
   };
 
-  KAWAIT_DECL static asio::awaitable<result<std::optional<batch>>> next(std::shared_ptr<runtime::engine> e, runtime::stream_ptr s);
+  KAWAIT_DECL static asio::awaitable<result<std::optional<batch>>> next(std::shared_ptr<runtime::engine> e, runtime::stream_ptr s,
+                                                                        bool or_end);
   KAWAIT_DECL static asio::awaitable<failure> wait(std::shared_ptr<runtime::engine> e, runtime::stream_ptr s);
   KAWAIT_DECL static asio::awaitable<failure> wait_end(std::shared_ptr<runtime::engine> e, runtime::stream_ptr s);
   KAWAIT_DECL static asio::awaitable<std::pair<failure, commit_result>> commit(std::shared_ptr<runtime::engine> e, runtime::stream_ptr s);
@@ -161,6 +201,11 @@ class partition {
 };
 
 namespace detail {
+
+/// As brokers take times: the millisecond that begins with it or after it. Below zero there are no times.
+inline std::int64_t to_timestamp(std::chrono::system_clock::time_point t) {
+  return std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(t.time_since_epoch()).count());
+}
 
 /// errc::commit_failed, with words that list what was refused and why, if anything was.
 KAWAIT_DECL std::pair<failure, commit_result> to_commit_result(std::vector<machine::commit_outcome> outcomes);

@@ -26,6 +26,7 @@
 #include <kawait/protocol/impl/versions.ipp>
 #include <kawait/machine/impl/backoff.ipp>
 #include <kawait/machine/impl/cluster.ipp>
+#include <kawait/machine/impl/cluster_known.ipp>
 #include <kawait/machine/impl/commit.ipp>
 #include <kawait/machine/impl/coordinator.ipp>
 #include <kawait/machine/impl/fetch_session.ipp>
@@ -33,6 +34,7 @@
 #include <kawait/machine/impl/membership.ipp>
 #include <kawait/machine/impl/membership_answers.ipp>
 #include <kawait/machine/impl/membership_poll.ipp>
+#include <kawait/machine/impl/offset_query.ipp>
 #include <kawait/machine/impl/offset_tracker.ipp>
 #include <kawait/machine/impl/poll_watch.ipp>
 #include <kawait/machine/impl/position_finder.ipp>

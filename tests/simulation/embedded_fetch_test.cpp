@@ -195,26 +195,5 @@ TEST_CASE("embedded: throttled answers") {
   REQUIRE(w.run_until([&] { return r.total() == 10; }, 1min));
 }
 
-// Fetching is from leaders. One whose selector looks at no rack answers at once, without records: a reader that simply asked again
-// would ask as fast as the network is.
-TEST_CASE("embedded: a leader that sends its readers to a follower is not asked again without pause") {
-  testing::world w;
-  testing::broker b(w, nodes(2));
-  b.create_topic("orders", 2);
-  assigned r(w, b, {0, 1}, plain());
-  w.advance(1s);
-  b.set_preferred_replica("orders", 0, 3 - b.leader("orders", 0));
-  const std::size_t before = b.count(api_key::fetch);
-  for (const std::int32_t p : {0, 1}) b.append("orders", p, numbers(10));
-  w.advance(10s);
-  CHECK(r.seen[0].empty());
-  CHECK(r.seen[1] == range(0, 10));
-  CHECK(b.count(api_key::fetch) - before < 1000);
-  CHECK(r.consumer.last_warning().code == kafka_error::replica_not_available);
-  b.set_preferred_replica("orders", 0, std::nullopt);
-  CHECK(w.run_until([&] { return r.total() == 20; }, 10s));
-  CHECK(r.errors.empty());
-}
-
 }  // namespace
 }  // namespace embedded

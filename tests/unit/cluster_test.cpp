@@ -65,6 +65,31 @@ TEST_CASE("cluster: an assigned topic that a wanted name stands for is not asked
   CHECK(c.idle() == 300'000);
 }
 
+TEST_CASE("cluster: a held name is wanted beside those that are read, until it is released as often", "[cluster]") {
+  driven c;
+  c.machine.want_names({"orders"});
+  c.machine.hold_names({"other", "other", "orders"});
+  const auto first = c.asked();
+  CHECK(first.names == names{"orders", "other"});
+  c.answer(first, response().add_topic("orders", id(1), {{1, 1}}).add_topic("other", id(2), {{2, 1}}));
+  CHECK(c.machine.id_of("other") == id(2));
+  c.machine.want_names({"third"});  // takes nothing held away
+  c.machine.release_names({"other"});
+  const auto newly = c.asked();
+  CHECK(newly.names == names{"third"});
+  c.answer(newly, response().add_topic("third", id(3), {{2, 1}}));
+  c.machine.request_refresh();
+  c.now += 2000;
+  const auto second = c.asked();
+  CHECK(second.names == names{"orders", "other", "third"});
+  c.machine.release_names({"other", "orders"});
+  c.answer(second, response().add_topic("third", id(3), {{2, 1}}));
+  c.machine.request_refresh();
+  c.now += 2000;
+  CHECK(c.asked().names == names{"third"});
+  CHECK(!c.machine.leader_of(topic_id_partition(id(2), 0)));
+}
+
 TEST_CASE("cluster: an unknown id beside a good one (8)", "[cluster]") {
   driven c;
   c.machine.want_ids({id(1), id(2)});

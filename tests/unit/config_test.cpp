@@ -55,6 +55,7 @@ std::string shown(const config& c, std::string_view name) {
   values["auto.commit.interval.ms"] = ms(o.auto_commit_interval);
   const std::map<reset, std::string> policies = {{reset::earliest, "earliest"}, {reset::latest, "latest"}, {reset::none, "none"}};
   values["auto.offset.reset"] = policies.at(o.auto_offset_reset);
+  if (const auto back = o.auto_offset_reset_back) values["auto.offset.reset"] = "by_duration:PT" + std::to_string(back->count() / 1000) + "S";
   values["isolation.level"] = o.isolation == kawait::isolation_level::read_committed ? "read_committed" : "read_uncommitted";
   values["check.crcs"] = flag(o.check_crcs);
   values["fetch.min.bytes"] = std::to_string(o.fetch_min_bytes);
@@ -111,7 +112,11 @@ std::vector<row> rows() {
       time_row("rebalance.timeout.ms", "300000"),
       {"enable.auto.commit", "true", {"false", "true"}, {"", "yes", "1"}},
       time_row("auto.commit.interval.ms", "5000"),
-      {"auto.offset.reset", "latest", {"earliest", "none", "latest"}, {"", "smallest", "Earliest"}},
+      {"auto.offset.reset",
+       "latest",
+       {"earliest", "none", "by_duration:PT3600S", "latest", "by_duration:PT0S"},
+       {"", "smallest", "Earliest", "by_duration", "by_duration:", "by_duration:PT", "by_duration:1h", "by_durationPT1H",
+        "by_duration:-PT1H", "by_duration:PT-1S", "By_Duration:PT1H", "by_duration:P99999999999999D"}},
       {"isolation.level", "read_uncommitted", {"read_committed", "read_uncommitted"}, {"", "committed"}},
       {"check.crcs", "true", {"false", "true"}, {"", "off"}},
       {"fetch.min.bytes", "1", {"0", "100000", int_max}, {"-1", beyond_int, "", "1k", beyond_long}},
@@ -135,6 +140,23 @@ std::vector<row> rows() {
       time_row("retry.backoff.ms", "100"),
       time_row("retry.backoff.max.ms", "1000"),
   };
+}
+
+TEST_CASE("config: auto.offset.reset by duration, typed") {
+  using namespace std::chrono_literals;
+  config c;
+  c.auto_offset_reset(kawait::by_duration(2h));
+  CHECK(c.values().auto_offset_reset_back == 2h);
+  const std::string words = refusal([&] { c.auto_offset_reset(kawait::by_duration(-1s)); });
+  CHECK(words.find("auto.offset.reset") != std::string::npos);
+  CHECK(words.find("-1000 ms") != std::string::npos);
+  CHECK(c.values().auto_offset_reset_back == 2h);  // as it was
+  c.auto_offset_reset(kawait::offset_reset::none);
+  CHECK(!c.values().auto_offset_reset_back);
+  c.set("auto.offset.reset", " by_duration:P1DT12H ");
+  CHECK(c.values().auto_offset_reset_back == 36h);
+  c.set("auto.offset.reset", "earliest");
+  CHECK(!c.values().auto_offset_reset_back);
 }
 
 TEST_CASE("config: every property has its default, takes good values, and refuses bad ones with its name and the value") {

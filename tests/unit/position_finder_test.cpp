@@ -123,6 +123,72 @@ TEST_CASE("position_finder: a reset by hand, and times (13, 35)", "[position_fin
   }
 }
 
+TEST_CASE("position_finder: a time that no record has yet is the end, and nothing that comes meanwhile is lost", "[position_finder]") {
+  driven d(policy::none);
+  d.finder.from_timestamp_or_end(lease(1, 0), 77);
+  const auto ask = [&] {
+    const auto what = d.expect<position_finder::list_offsets>();
+    REQUIRE(what.items.size() == 1);
+    return what.items[0].timestamp;
+  };
+  CHECK(ask() == 77);
+  SECTION("there is one") {
+    d.answer(1, lists({{"a", 0, 8, 1}}));
+    d.expect_found(lease(1, 0), {8, 1}, source::timestamp);
+    return;
+  }
+  d.answer(1, lists({{"a", 0, -1, -1}}));
+  CHECK(ask() == -1);
+  SECTION("the end, asked for again as long as the broker does not know it") {
+    d.answer(1, lists({{"a", 0, -1, -1}}));
+    d.pass_idle();
+    CHECK(ask() == -1);
+    d.answer(1, lists({{"a", 0, 30, 4}}));
+    CHECK(ask() == 77);
+    d.answer(1, lists({{"a", 0, -1, -1}}));
+    d.expect_found(lease(1, 0), {30, 4}, source::timestamp);
+  }
+  SECTION("a record of that time was written between the two questions") {
+    d.answer(1, lists({{"a", 0, 31, 4}}));
+    CHECK(ask() == 77);
+    d.answer(1, lists({{"a", 0, 30, 4}}));
+    d.expect_found(lease(1, 0), {30, 4}, source::timestamp);
+  }
+  SECTION("a seek meanwhile") {
+    d.finder.from_timestamp_or_end(lease(1, 0), 99);
+    d.answer(1, lists({{"a", 0, 30, 4}}));
+    CHECK(ask() == 99);
+  }
+}
+
+TEST_CASE("position_finder: by_duration counts back from when the question leaves", "[position_finder]") {
+  using std::chrono::system_clock;
+  position_finder::options o(policy::none, 1, milliseconds(30'000), machine::backoff_options(milliseconds(100), milliseconds(1000)));
+  o.back = std::chrono::hours(1);
+  driven d;
+  d.finder = position_finder(o);
+  const bool committed_first = GENERATE(true, false);
+  if (committed_first) {
+    d.finder.from_committed(lease(1, 0));
+    d.expect<position_finder::fetch_committed>();
+    d.answer(offsets({{1, 0, -1, -1}}));
+  } else {
+    d.finder.from_reset(lease(1, 0));
+  }
+  auto what = d.expect<position_finder::list_offsets>();
+  const system_clock::time_point now(std::chrono::hours(100));
+  CHECK(what.request(now).topics[0].partitions[0].timestamp == 99 * 3'600'000);
+  CHECK(what.request(system_clock::time_point(std::chrono::minutes(1))).topics[0].partitions[0].timestamp == 0);
+  d.answer(1, lists({{"a", 0, -1, -1}}));  // nothing for an hour
+  what = d.expect<position_finder::list_offsets>();
+  CHECK(what.request(now).topics[0].partitions[0].timestamp == -1);
+  d.answer(1, lists({{"a", 0, 12, 3}}));
+  what = d.expect<position_finder::list_offsets>();
+  CHECK(what.request(now).topics[0].partitions[0].timestamp == 99 * 3'600'000);
+  d.answer(1, lists({{"a", 0, -1, -1}}));
+  d.expect_found(lease(1, 0), {12, 3}, source::reset);
+}
+
 TEST_CASE("position_finder: an unknown name or leader waits for metadata", "[position_finder]") {
   driven d;
   d.finder.from_committed(lease(3, 0));

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <kawait/detail/edit_distance.hpp>
+#include <kawait/detail/iso_duration.hpp>
 
 namespace kawait {
 
@@ -83,6 +84,18 @@ inline bool parse_bool(std::string_view name, std::string_view value) {
   refuse_setting(name, value, "must be true or false");
 }
 
+/// by_duration:PT1H
+inline std::chrono::milliseconds parse_reset_duration(std::string_view name, std::string_view value) {
+  constexpr std::string_view prefix = "by_duration:";
+  if (!value.starts_with(prefix) || value == prefix) {
+    refuse_setting(name, value, "by_duration wants an ISO-8601 duration behind it, as by_duration:PT1H");
+  }
+  const auto back = iso_duration::parse(value.substr(prefix.size()));
+  if (!back) refuse_setting(name, value, "is no ISO-8601 duration of days, hours, minutes and seconds, as by_duration:P1DT12H");
+  if (back->count() < 0) refuse_setting(name, value, "must not be negative");
+  return *back;
+}
+
 /// What the consumer protocol has no use for, and what to set instead.
 inline std::string_view replacement_of(std::string_view name) {
   if (name == "session.timeout.ms") return "the broker's group.consumer.session.timeout.ms (or the group's consumer.session.timeout.ms)";
@@ -125,6 +138,10 @@ KAWAIT_DECL const std::vector<config::setter>& config::setters() {
       {"auto.commit.interval.ms", [](config& c, sv n, sv v) { c.auto_commit_interval(detail::parse_time(n, v)); }},
       {"auto.offset.reset",
        [](config& c, sv n, sv v) {
+         if (v.starts_with("by_duration")) {
+           c.auto_offset_reset(by_duration(detail::parse_reset_duration(n, v)));
+           return;
+         }
          detail::checked_choice(n, v, {"earliest", "latest", "none"});
          c.auto_offset_reset(v == "earliest" ? offset_reset::earliest : v == "latest" ? offset_reset::latest : offset_reset::none);
        }},
@@ -219,6 +236,15 @@ KAWAIT_DECL config& config::rebalance_timeout(milliseconds t) {
 
 KAWAIT_DECL config& config::max_poll_interval(milliseconds t) {
   values_.max_poll_interval = detail::checked_time("max.poll.interval.ms", t);
+  return *this;
+}
+
+KAWAIT_DECL config& config::auto_offset_reset(by_duration d) {
+  if (d.back.count() < 0) {
+    detail::refuse_setting("auto.offset.reset", "by_duration of " + std::to_string(d.back.count()) + " ms", "must not be negative");
+  }
+  values_.auto_offset_reset = offset_reset::latest;
+  values_.auto_offset_reset_back = d.back;
   return *this;
 }
 

@@ -121,6 +121,40 @@ KAWAIT_DECL asio::awaitable<result<offset_map>> consumer::committed(engine_ptr e
   co_return all;
 }
 
+KAWAIT_DECL asio::awaitable<result<offset_map>> consumer::edges(engine_ptr e, bool end, std::vector<topic_partition> partitions) {
+  using request = protocol::list_offsets_request;
+  offset_map offsets;
+  for (auto& p : partitions) offsets[std::move(p)] = -1;
+  std::vector<machine::offset_query::wish> wishes;
+  for (const auto& [name, offset] : offsets) wishes.emplace_back(name, end ? request::latest : request::earliest);
+  auto told = co_await e->find_offsets(std::move(wishes));
+  if (!told) co_return result<offset_map>(std::move(told).error());
+  auto answer = told->begin();
+  for (auto& [name, offset] : offsets) offset = (answer++)->offset;
+  result<offset_map> all(std::move(offsets));
+  co_return all;
+}
+
+KAWAIT_DECL asio::awaitable<result<found_map>> consumer::offsets_for_times(engine_ptr e, time_map times) {
+  std::vector<machine::offset_query::wish> wishes;
+  for (const auto& [name, time] : times) wishes.emplace_back(name, detail::to_timestamp(time));
+  auto told = co_await e->find_offsets(std::move(wishes));
+  if (!told) co_return result<found_map>(std::move(told).error());
+  found_map found;
+  auto answer = told->begin();
+  for (const auto& [name, time] : times) {
+    auto& place = found[name];
+    if (answer->offset >= 0) {
+      place.emplace();
+      place->offset = answer->offset;
+      place->timestamp = std::chrono::sys_time<milliseconds>(milliseconds(answer->timestamp));
+    }
+    ++answer;
+  }
+  result<found_map> all(std::move(found));
+  co_return all;
+}
+
 // ---- Without a token.
 
 KAWAIT_DECL asio::awaitable<void> consumer::async_run() { return detail::await_done_on(get_executor(), run_operation(engine_)); }
@@ -153,6 +187,18 @@ KAWAIT_DECL asio::awaitable<commit_result> consumer::async_commit(offset_map off
 
 KAWAIT_DECL asio::awaitable<offset_map> consumer::async_committed(std::vector<topic_partition> partitions) {
   return detail::await_on<offset_map>(get_executor(), committed_operation(engine_, std::move(partitions)));
+}
+
+KAWAIT_DECL asio::awaitable<offset_map> consumer::async_beginning_offsets(std::vector<topic_partition> partitions) {
+  return detail::await_on<offset_map>(get_executor(), edges_operation(engine_, false, std::move(partitions)));
+}
+
+KAWAIT_DECL asio::awaitable<offset_map> consumer::async_end_offsets(std::vector<topic_partition> partitions) {
+  return detail::await_on<offset_map>(get_executor(), edges_operation(engine_, true, std::move(partitions)));
+}
+
+KAWAIT_DECL asio::awaitable<found_map> consumer::async_offsets_for_times(time_map times) {
+  return detail::await_on<found_map>(get_executor(), times_operation(engine_, std::move(times)));
 }
 
 }  // namespace kawait

@@ -33,10 +33,11 @@ KAWAIT_DECL partition::partition(const std::shared_ptr<runtime::engine>& e, cons
 
 // ---- Operations on the consumer's executor.
 
-KAWAIT_DECL asio::awaitable<result<std::optional<batch>>> partition::next(std::shared_ptr<runtime::engine> e, runtime::stream_ptr s) {
+KAWAIT_DECL asio::awaitable<result<std::optional<batch>>> partition::next(std::shared_ptr<runtime::engine> e, runtime::stream_ptr s,
+                                                                          bool or_end) {
   using answer = result<std::optional<batch>>;
   if (!s || !e) co_return answer(std::optional<batch>());  // ended long ago
-  auto taken = co_await e->next(std::move(s));
+  auto taken = co_await e->next(std::move(s), or_end);
   if (!taken) co_return answer(std::move(taken).error());
   std::optional<batch> next;
   if (*taken) next.emplace(std::move(*taken));
@@ -84,6 +85,10 @@ KAWAIT_DECL asio::awaitable<std::optional<batch>> partition::async_next() const 
   return detail::await_on<std::optional<batch>>(executor_, next_operation(engine_, stream_));
 }
 
+KAWAIT_DECL asio::awaitable<std::optional<batch>> partition::async_next_or_end() const {
+  return detail::await_on<std::optional<batch>>(executor_, next_or_end_operation(engine_, stream_));
+}
+
 KAWAIT_DECL asio::awaitable<void> partition::async_wait() const {
   return detail::await_done_on(executor_, wait_operation(engine_, stream_));
 }
@@ -117,6 +122,18 @@ KAWAIT_DECL std::optional<batch> partition::try_next() const {
 KAWAIT_DECL void partition::seek(std::int64_t offset) const {
   if (offset < 0) throw error(errc::invalid_config, "seek: offset " + std::to_string(offset) + " of " + name().to_string());
   live_stream("seek")->seek(offset_and_epoch(offset));
+}
+
+KAWAIT_DECL void partition::seek_to_beginning() const {
+  live_stream("seek_to_beginning")->seek_to_time(protocol::list_offsets_request::earliest);
+}
+
+KAWAIT_DECL void partition::seek_to_end() const {
+  live_stream("seek_to_end")->seek_to_time(protocol::list_offsets_request::latest);
+}
+
+KAWAIT_DECL void partition::seek_to(std::chrono::system_clock::time_point time) const {
+  live_stream("seek_to")->seek_to_time(detail::to_timestamp(time));
 }
 
 KAWAIT_DECL void partition::pause() const { live_stream("pause")->pause(); }

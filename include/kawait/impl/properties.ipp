@@ -23,7 +23,8 @@ inline void add_group_properties(std::vector<property_info>& all) {
            "host:port of some brokers, separated by commas; the others are learnt from them. Required."},
           {"client.id", text, "kawait", 1, longest_text, "", "How the brokers' logs and quotas call the client."},
           {"client.rack", text, "", 1, longest_text, "",
-           "Told to the group for rack-aware assignors (those of Kafka 4.3 do not read it). Fetching is from leaders, whatever it is."},
+           "Where this consumer is: leaders that select replicas by rack (replica.selector.class) let it fetch from a follower that is nearer "
+           "(KIP-392). Told to the group, too, for rack-aware assignors (those of Kafka 4.3 do not read it)."},
           {"group.id", text, "", 1, longest_text, "", "The consumer group. Required by subscribe() and by commits."},
           {"group.instance.id", text, "", 1, longest_text, "",
            "Makes the member static (KIP-345): its partitions wait for its return while the session lasts."},
@@ -39,8 +40,10 @@ inline void add_group_properties(std::vector<property_info>& all) {
           {"enable.auto.commit", boolean, "true", 0, 0, "",
            "What is done is committed every auto.commit.interval.ms, at revocation and at close; else only by async_commit()."},
           {"auto.commit.interval.ms", milliseconds, "5000", 1, int_max, "", "Between automatic commits."},
-          {"auto.offset.reset", choice, "latest", 0, 0, "earliest, latest or none",
-           "Where a partition starts for which the group has no committed offset, or one that is out of range; none: with an error."},
+          {"auto.offset.reset", choice, "latest", 0, 0, "earliest, latest, none, or by_duration with an ISO-8601 duration: by_duration:PT1H",
+           "Where a partition starts for which the group has no committed offset, or one that is out of range; none: with an error; "
+           "by_duration: with what is no older. latest skips what is in a partition when it is first read, in one that was added, too, "
+           "as in Java."},
       });
 }
 

@@ -84,6 +84,9 @@ class cluster {
 
   /// The topics that are wanted by name; replaces those named before.
   KAWAIT_DECL void want_names(std::vector<std::string> names);
+  /// These, too, until each is released as often as it was held: a question about topics that nobody reads.
+  KAWAIT_DECL void hold_names(const std::vector<std::string>& names);
+  KAWAIT_DECL void release_names(const std::vector<std::string>& names);
   /// The topics that are wanted by id, because they are assigned; replaces those named before.
   KAWAIT_DECL void want_ids(std::vector<uuid> ids);
   KAWAIT_DECL void add_id(const uuid& id);
@@ -129,6 +132,7 @@ class cluster {
     std::map<std::int32_t, leader> partitions;
   };
 
+  KAWAIT_DECL void update_names();
   KAWAIT_DECL void refresh_all();
   KAWAIT_DECL bool is_covered(const uuid& id) const;
   KAWAIT_DECL bool is_resolved(const uuid& id) const;
@@ -148,7 +152,9 @@ class cluster {
   bool has_to_ask() const noexcept { return ask_brokers_ || !ask_names_.empty() || !ask_ids_.empty(); }
 
   options options_;
-  std::set<std::string> want_names_;
+  std::set<std::string> read_names_;             // by want_names()
+  std::map<std::string, std::size_t> held_names_;
+  std::set<std::string> want_names_;             // both
   std::set<uuid> want_ids_;
 
   // What is known.
@@ -184,4 +190,5 @@ class cluster {
 
 #if defined(KAWAIT_HEADER_ONLY)
 #include <kawait/machine/impl/cluster.ipp>
+#include <kawait/machine/impl/cluster_known.ipp>
 #endif

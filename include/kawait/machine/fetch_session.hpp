@@ -96,6 +96,14 @@ class fetch_session {
   /// removed since. An answer counts if this is still the position.
   KAWAIT_DECL std::optional<std::int64_t> asked_offset(const topic_id_partition& partition) const;
 
+  /// f(partition, asked_offset) for each that has one.
+  template <class F>
+  void for_each_asked(F f) const {
+    for (const slot& s : slots_) {
+      if (s.is_wanted && s.is_sent) f(s.partition, s.sent.offset);
+    }
+  }
+
   /// The request that closes the session, if the broker has one; its answer is of no interest.
   KAWAIT_DECL std::optional<protocol::fetch_request> closing() const;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -46,6 +47,9 @@ class position_finder {
     std::int8_t isolation_level = 0;
     milliseconds request_timeout{30'000};  ///< For offsets that the leader looks up in remote storage.
     backoff_options backoff;
+    /// by_duration (KIP-1106): where the policy speaks, the first record that is no older than so long before the question leaves;
+    /// the end, if there is none.
+    std::optional<milliseconds> back;
 
     options() = default;
     options(reset_policy p, std::int8_t isolation, milliseconds timeout, const backoff_options& b)
@@ -73,20 +77,22 @@ class position_finder {
       std::string topic;
       std::int64_t timestamp = 0;
       std::int32_t leader_epoch = -1;
+      std::optional<milliseconds> back;  ///< Instead of the timestamp: the time so long ago.
     };
     std::int32_t node = -1;
     std::vector<item> items;  ///< A topic's partitions are neighbours.
     std::int8_t isolation_level = 0;
     milliseconds timeout{0};
 
-    /// Refers to this effect.
-    KAWAIT_DECL protocol::list_offsets_request request() const;
+    /// Refers to this effect. `now`: what those count from that look back.
+    KAWAIT_DECL protocol::list_offsets_request request(std::chrono::system_clock::time_point now = {}) const;
   };
 
   struct found {
     leased lease;
     offset_and_epoch position;
     source how = source::committed;
+    std::int64_t timestamp = -1;  ///< Of the record there, if a time was asked for.
   };
 
   /// No position: no_offset under the policy none, a missing permission, what no retry can mend.
@@ -108,9 +114,11 @@ class position_finder {
   KAWAIT_DECL void from_committed(const leased& lease);
   /// Asks for the policy's offset: no group, or the position is out of range. `policy` may differ from the configured one.
   KAWAIT_DECL void from_reset(const leased& lease, reset_policy policy);
-  void from_reset(const leased& lease) { from_reset(lease, options_.policy); }
+  KAWAIT_DECL void from_reset(const leased& lease);
   /// Asks for the first offset at or after a time (ms since 1970), or one of list_offsets_request's special times.
   KAWAIT_DECL void from_timestamp(const leased& lease, std::int64_t timestamp);
+  /// The same; if no record is that late, for the end. No record of that time is passed over that comes meanwhile.
+  KAWAIT_DECL void from_timestamp_or_end(const leased& lease, std::int64_t timestamp);
   /// No answer for the partition is wanted any more.
   KAWAIT_DECL void remove(const topic_id_partition& partition);
 
@@ -136,6 +144,10 @@ class position_finder {
   struct by_time {
     std::int64_t timestamp = 0;
     source how = source::reset;
+    std::optional<milliseconds> back;     // instead of the timestamp
+    bool or_end = false;                  // if no record is that late
+    bool asks_end = false;                // none was: the end is asked for, and then the time once more
+    std::optional<offset_and_epoch> end;  // as it was before the time was asked for
   };
   using question = std::variant<committed, by_time>;
 
@@ -173,12 +185,14 @@ class position_finder {
   struct told {
     kafka_error error;
     offset_and_epoch position;
+    std::int64_t timestamp = -1;
   };
   /// The partitions that may be asked for now, and when to look again.
   struct due;
 
   KAWAIT_DECL void start(const leased& lease, const question& wanted);
-  KAWAIT_DECL question policy_question(reset_policy policy) const;
+  KAWAIT_DECL static question policy_question(reset_policy policy);
+  KAWAIT_DECL question reset_question() const;
   KAWAIT_DECL void finish(entry& e, answer a);
   KAWAIT_DECL void retry(entry& e, time_point now, std::uint64_t random_bits);
   KAWAIT_DECL std::optional<effect> next_ready();
@@ -188,6 +202,7 @@ class position_finder {
   KAWAIT_DECL entry* asked_in(const sent& request, const topic_id_partition& partition);
   KAWAIT_DECL void on_committed(entry& e, const told& t, time_point now, std::uint64_t random_bits);
   KAWAIT_DECL void on_listed(entry& e, const told& t, time_point now, std::uint64_t random_bits);
+  KAWAIT_DECL void on_no_offset(entry& e, time_point now, std::uint64_t random_bits);
   KAWAIT_DECL void on_group_error(const sent& request, const failure& why, time_point now, std::uint64_t random_bits);
   KAWAIT_DECL void retry_unanswered(const sent& request, time_point now, std::uint64_t random_bits);
   KAWAIT_DECL void ask_again(const sent& request);

@@ -84,8 +84,8 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL failure enter(reading_mode mode);
   reading_mode mode() const noexcept { return mode_; }
   KAWAIT_DECL void set_listener(assignment_listener* listener);
-  /// The next batch of a partition; none when the stream has ended.
-  KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> next(stream_ptr stream);
+  /// The next batch of a partition; none when the stream has ended, or, if so wanted, at the log's end.
+  KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> next(stream_ptr stream, bool or_end);
   KAWAIT_DECL result<std::unique_ptr<lease>> try_next(partition_stream& stream);
   /// Until try_next would give something, or the end.
   KAWAIT_DECL asio::awaitable<failure> wait(stream_ptr stream);
@@ -105,6 +105,9 @@ class engine final : public std::enable_shared_from_this<engine>,
   using committed_offsets = std::vector<std::pair<topic_partition, offset_and_epoch>>;
   /// Repeated until default.api.timeout.ms has passed.
   KAWAIT_DECL asio::awaitable<result<committed_offsets>> committed(std::vector<topic_partition> partitions);
+  /// Offsets by time of any partitions, each named once: the leaders' answers, in their order. Repeated until default.api.timeout.ms
+  /// has passed. Needs no run().
+  KAWAIT_DECL asio::awaitable<result<position_driver::answers>> find_offsets(std::vector<machine::offset_query::wish> wishes);
   net::time_point api_deadline() { return environment_.now() + options_.default_api_timeout; }
 
   buffer_pool& buffers() noexcept { return buffers_; }
@@ -134,10 +137,12 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void on_out_of_range(partition_stream&) override;
   // --- fetch_host
   KAWAIT_DECL stream_ptr find_stream(const topic_id_partition&) override;
-  KAWAIT_DECL void on_fetch_error(partition_stream&, const partition_data&) override;
+  KAWAIT_DECL void on_fetch_error(partition_stream&, const partition_data&, std::int32_t node) override;
+  KAWAIT_DECL void on_node_failed(std::int32_t node) override;
   KAWAIT_DECL void on_node_endpoints(const protocol::fetch_response&) override;
   KAWAIT_DECL void on_fetch_answered(partition_stream&) override;
   KAWAIT_DECL void refresh_metadata() override;
+  bool is_end_awaited() const override { return ends_awaited_ > 0; }
   // --- metadata_host
   KAWAIT_DECL void on_metadata() override;
   KAWAIT_DECL void on_cluster_unreachable(failure why) override;
@@ -180,6 +185,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void tell_delivered(const partition_stream& stream, const lease& l) const;
   KAWAIT_DECL void note_drain_failure(const failure& why);
   KAWAIT_DECL void start();
+  KAWAIT_DECL void start_metadata();
   KAWAIT_DECL void finish(failure why);
   KAWAIT_DECL void end_all(end_reason why, const failure& error);
   KAWAIT_DECL asio::awaitable<void> watch_close(net::time_point drain_deadline, net::time_point deadline);
@@ -202,7 +208,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> look_for_assigned();
   // --- What fetchers find (impl/engine_hosts.ipp).
   KAWAIT_DECL void on_truncated(partition_stream& stream, const offset_and_epoch& end);
-  KAWAIT_DECL void on_sent_away(partition_stream& stream, std::int32_t follower);
+  KAWAIT_DECL void on_sent_away(partition_stream& stream, std::int32_t node, std::int32_t follower);
   // --- Commits (impl/engine_commits.ipp).
   using sent_commits = std::vector<std::pair<stream_ptr, machine::offset_tracker::commit_id>>;
   KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_done(std::vector<stream_ptr> streams, net::time_point deadline);
@@ -251,6 +257,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   std::set<std::string> troubled_;               // those of them that are not there or denied, as the user was told
   failure denial_;                               // of the group, which does not say which topics: the metadata will
   std::shared_ptr<departure> departure_;         // under way
+  bool asks_metadata_ = false;
   std::vector<topic_partition> assigned_names_;  // by assign(): those whose topic id is not known yet
   std::uint64_t assigned_generation_ = 0;
   reading_mode mode_ = reading_mode::undecided;
@@ -263,6 +270,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   std::deque<assignment_change> changes_;
   failure close_outcome_;
   std::uint64_t reads_of_any_ = 0;     // calls of next_of_any()
+  std::size_t ends_awaited_ = 0;       // readers that wait for records or the end
   std::vector<stalled_work> stalled_;  // why we left the group, until one of them moves
   net::condition moved_;      // one of them has
   net::condition over_;       // run() and close() wait for it

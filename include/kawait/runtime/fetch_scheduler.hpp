@@ -13,7 +13,8 @@
 
 namespace kawait::runtime {
 
-/// Decides which broker each partition is fetched from, and whether it is fetched at all.
+/// Decides which broker each partition is fetched from, and whether it is fetched at all: its leader, or the follower that the leader
+/// names (KIP-392), for metadata.max.age.ms or until it fails.
 class fetch_scheduler {
  public:
   KAWAIT_DECL fetch_scheduler(asio::any_io_executor executor, task_group& tasks, net::broker_pool& brokers, metadata_driver& metadata,
@@ -27,6 +28,12 @@ class fetch_scheduler {
   KAWAIT_DECL void suspend(partition_stream& stream);
   /// Metadata was refreshed: suspended partitions may go on. Call update() for each stream afterwards.
   KAWAIT_DECL void resume_suspended();
+  /// Its leader sends us to this follower. False if it cannot be fetched from: nobody knows its address.
+  KAWAIT_DECL bool prefer(partition_stream& stream, std::int32_t follower);
+  /// The node has refused the partition. If that was the follower, it is its leader's again; says whether it was.
+  KAWAIT_DECL bool forget_follower(partition_stream& stream, std::int32_t node);
+  /// The node does not answer: what was to be fetched from it as a follower is its leaders' again.
+  KAWAIT_DECL void forget_follower(std::int32_t node);
   void on_released() { budget_.on_released(); }
 
   KAWAIT_DECL void stop();
@@ -37,15 +44,19 @@ class fetch_scheduler {
   struct placement {
     std::int32_t node = -1;
     bool suspended = false;
+    std::int32_t follower = -1;  // to be fetched from instead of the leader
+    net::time_point follower_until{};
   };
 
   KAWAIT_DECL fetcher& at(std::int32_t node);
+  KAWAIT_DECL std::int32_t node_for(placement& place, std::int32_t leader);
 
   asio::any_io_executor executor_;
   task_group& tasks_;
   net::broker_pool& brokers_;
   metadata_driver& metadata_;
   fetch_host& host_;
+  net::environment& environment_;
   const options& options_;
   fetch_budget budget_;
   std::map<std::int32_t, std::unique_ptr<fetcher>> fetchers_;

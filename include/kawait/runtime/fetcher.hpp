@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -30,13 +31,17 @@ class fetch_host {
 
   /// The live stream of a partition, or nullptr.
   virtual std::shared_ptr<partition_stream> find_stream(const topic_id_partition&) = 0;
-  /// A partition's error, or a diverging epoch; `asked` was its fetch offset and still is.
-  virtual void on_fetch_error(partition_stream&, const partition_data&) = 0;
+  /// A partition's error, a diverging epoch, or the follower to fetch from, told by `node`; what was asked for is still its position.
+  virtual void on_fetch_error(partition_stream&, const partition_data&, std::int32_t node) = 0;
+  /// The node was not reached, or did not answer.
+  virtual void on_node_failed(std::int32_t node) = 0;
   /// Addresses of leaders named in partition errors (KIP-951).
   virtual void on_node_endpoints(const protocol::fetch_response&) = 0;
   /// The partition's data was queued or dropped: its place in the fetch sessions is to be looked at again.
   virtual void on_fetch_answered(partition_stream&) = 0;
   virtual void refresh_metadata() = 0;
+  /// Whether some reader waits for the end of a partition.
+  virtual bool is_end_awaited() const = 0;
 
  protected:
   ~fetch_host() = default;
@@ -113,6 +118,10 @@ class fetcher {
   KAWAIT_DECL void deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,
                            std::span<const asked_partition> one_shot);
   KAWAIT_DECL void deliver_partition(partition_stream& stream, const fetch_host::partition_data& data, const wire::slab_ref& buffer);
+  static bool says_no(const fetch_host::partition_data& data) noexcept {
+    return data.error_code != 0 || data.diverging_epoch.end_offset >= 0 || data.preferred_read_replica >= 0;
+  }
+  KAWAIT_DECL void look_for_ends(const protocol::fetch_response& response, std::span<const asked_partition> one_shot);
 
   task_group& tasks_;
   net::environment& environment_;

@@ -39,6 +39,7 @@ struct options {
   bool auto_commit = true;
   milliseconds auto_commit_interval{5'000};
   machine::position_finder::reset_policy auto_offset_reset = machine::position_finder::reset_policy::latest;
+  std::optional<milliseconds> auto_offset_reset_back;  ///< by_duration; the policy beside it does not count then.
   isolation_level isolation = isolation_level::read_uncommitted;
   bool check_crcs = true;
 

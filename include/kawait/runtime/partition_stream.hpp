@@ -39,7 +39,7 @@ class partition_stream;
 class stream_host {
  public:
   virtual void on_first_read(partition_stream&) = 0;  ///< Offsets are fetched and fetching begins.
-  virtual void on_seek(partition_stream&) = 0;        ///< The position was set by the user, or is to be looked up anew.
+  virtual void on_seek(partition_stream&) = 0;        ///< The position was set by the user; or the place is that is to be looked up.
   virtual void on_demand(partition_stream&) = 0;      ///< Paused, resumed, or room in its share of the buffer.
   virtual void on_readable(partition_stream&) = 0;    ///< Data, an error, or the end: a reader may go on.
   virtual void on_out_of_range(partition_stream&) = 0;  ///< Its reader has reached an offset that the log does not hold.
@@ -95,6 +95,10 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   /// Where the next batch handed out starts.
   std::optional<std::int64_t> position() const noexcept { return read_position_; }
   KAWAIT_DECL void seek(const offset_and_epoch& to);
+  /// To where the log has a time (ms since 1970, or one of ListOffsets' special times), which is yet to be looked up.
+  KAWAIT_DECL void seek_to_time(std::int64_t timestamp);
+  /// What is looked for, or will be, because of that.
+  KAWAIT_DECL std::optional<std::int64_t> sought_time() const noexcept;
   /// What comes behind what is queued is not in the log (any more): once the reader gets there, the position is looked up anew.
   KAWAIT_DECL void on_out_of_range();
   /// The position was found; ignored unless it is still looked for.
@@ -107,6 +111,16 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   std::int64_t end_of_log(isolation_level isolation) const noexcept {
     return isolation == isolation_level::read_committed ? last_stable_offset : high_watermark;
   }
+
+  /// Everything is read that there was when a broker answered last.
+  bool at_end() const noexcept { return end_seen_ && queue_.empty() && read_position_ == end_seen_ && !is_ended(); }
+  /// A broker had nothing to read at `offset`, and now.
+  KAWAIT_DECL void on_end_seen(std::int64_t offset);
+  /// A broker had something there that it did not send.
+  void on_more_seen() noexcept { end_seen_.reset(); }
+  /// A broker sent nothing of it, and other partitions' records. Of `partitions` that take turns each has had its own before so
+  /// many answers are over, if it has something.
+  KAWAIT_DECL void on_passed_over(std::int64_t offset, std::size_t partitions);
 
   // ---- Fetching.
 
@@ -146,8 +160,11 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
  private:
   struct unstarted {
     std::optional<offset_and_epoch> wanted;  // by a seek before the first read
+    std::optional<std::int64_t> time;        // the same
   };
-  struct locating {};
+  struct locating {
+    std::optional<std::int64_t> time;  // that was sought; else it is the committed offset, or what the reset policy says
+  };
   struct flowing {
     offset_and_epoch fetch_position;
   };
@@ -164,6 +181,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL void copy_out(lease& l, const hand_out_context& context);
   KAWAIT_DECL void hand_out(lease& l);
   KAWAIT_DECL void drop_queue();
+  KAWAIT_DECL void leave_position();
   KAWAIT_DECL void ask_for_more();
   KAWAIT_DECL void wake_readers();
   KAWAIT_DECL void stop(failure why);
@@ -176,6 +194,8 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   std::variant<unstarted, locating, flowing, stopped> state_;
   failure end_error_;
   std::optional<std::int64_t> read_position_;
+  std::optional<std::int64_t> end_seen_;    // where the log ended when a broker answered last, if it was the position of fetching
+  std::size_t passed_over_ = 0;             // answers with others' records only
   std::optional<std::int64_t> corrupt_at_;  // a batch was released whose iteration ended there
   std::deque<chunk> queue_;
   std::size_t queued_bytes_ = 0;

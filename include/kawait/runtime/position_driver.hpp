@@ -1,9 +1,13 @@
 #pragma once
 
+#include <memory>
+#include <vector>
+
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
 
 #include <kawait/machine/membership.hpp>
+#include <kawait/machine/offset_query.hpp>
 #include <kawait/machine/position_finder.hpp>
 #include <kawait/net/broker_pool.hpp>
 #include <kawait/net/timer.hpp>
@@ -39,9 +43,16 @@ class position_driver {
   KAWAIT_DECL asio::awaitable<void> run();
   KAWAIT_DECL void stop();
 
+  using answers = std::vector<machine::offset_query::answer>;
+  /// Offsets by time of any partitions, each named once: an answer for each, in their order. Also while run() does not; metadata must
+  /// be. Fails by the deadline; errc::closed once stopped.
+  KAWAIT_DECL asio::awaitable<result<answers>> async_find(std::vector<machine::offset_query::wish> wishes, net::time_point deadline);
+
  private:
   KAWAIT_DECL asio::awaitable<void> fetch_committed(machine::position_finder::fetch_committed what);
-  KAWAIT_DECL asio::awaitable<void> list_offsets(machine::position_finder::list_offsets what);
+  /// For the query, or the finder if that is null.
+  KAWAIT_DECL asio::awaitable<void> list_offsets(machine::position_finder::list_offsets what,
+                                                 std::shared_ptr<machine::offset_query> query);
 
   task_group& tasks_;
   net::environment& environment_;

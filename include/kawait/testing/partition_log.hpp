@@ -74,6 +74,9 @@ class partition_log {
   /// Log compaction: keeps the records that `keep` wants, in batches whose offsets stay; emptied batches stay as headers without
   /// records. Control batches are kept.
   KAWAIT_DECL void compact(const std::function<bool(std::int64_t offset)>& keep);
+  /// Log compaction that leaves nothing of the last segments: the batches from `offset` on are gone (from the start of the one that
+  /// holds it), and the end stays where it is.
+  KAWAIT_DECL void drop_tail(std::int64_t offset);
   /// As by unclean leader election: everything from `offset` on (from the start of the batch that holds it) is gone.
   KAWAIT_DECL void truncate(std::int64_t offset);
   /// Batches that lie wholly below it are gone and the log starts there. Returns the start; nothing happens above the end.

@@ -40,7 +40,8 @@ KAWAIT_DECL protocol::offset_fetch_request position_finder::fetch_committed::req
   return result;
 }
 
-KAWAIT_DECL protocol::list_offsets_request position_finder::list_offsets::request() const {
+KAWAIT_DECL protocol::list_offsets_request position_finder::list_offsets::request(std::chrono::system_clock::time_point now) const {
+  const std::int64_t now_ms = std::chrono::floor<milliseconds>(now.time_since_epoch()).count();
   protocol::list_offsets_request result;
   result.replica_id = -1;
   result.isolation_level = isolation_level;
@@ -50,7 +51,8 @@ KAWAIT_DECL protocol::list_offsets_request position_finder::list_offsets::reques
     auto& partition = result.topics.back().partitions.emplace_back();
     partition.partition_index = i.lease.partition.partition;
     partition.current_leader_epoch = i.leader_epoch;
-    partition.timestamp = i.timestamp;
+    // Below zero are no times but special questions.
+    partition.timestamp = i.back ? std::max<std::int64_t>(0, now_ms - i.back->count()) : i.timestamp;
   }
   return result;
 }
@@ -65,9 +67,19 @@ KAWAIT_DECL void position_finder::start(const leased& lease, const question& wan
 
 KAWAIT_DECL void position_finder::from_committed(const leased& lease) { start(lease, committed()); }
 
-KAWAIT_DECL position_finder::question position_finder::policy_question(reset_policy policy) const {
+KAWAIT_DECL position_finder::question position_finder::policy_question(reset_policy policy) {
   using request = protocol::list_offsets_request;
-  return by_time{policy == reset_policy::earliest ? request::earliest : request::latest, source::reset};
+  by_time wanted;
+  wanted.timestamp = policy == reset_policy::earliest ? request::earliest : request::latest;
+  return wanted;
+}
+
+KAWAIT_DECL position_finder::question position_finder::reset_question() const {
+  if (!options_.back) return policy_question(options_.policy);
+  by_time wanted;
+  wanted.back = options_.back;
+  wanted.or_end = true;
+  return wanted;
 }
 
 KAWAIT_DECL void position_finder::from_reset(const leased& lease, reset_policy policy) {
@@ -76,8 +88,24 @@ KAWAIT_DECL void position_finder::from_reset(const leased& lease, reset_policy p
   finish(entries_.at(lease.partition), not_found{lease, failure(errc::no_offset, "auto.offset.reset is none")});
 }
 
+KAWAIT_DECL void position_finder::from_reset(const leased& lease) {
+  if (options_.back) return start(lease, reset_question());
+  from_reset(lease, options_.policy);
+}
+
 KAWAIT_DECL void position_finder::from_timestamp(const leased& lease, std::int64_t timestamp) {
-  start(lease, by_time{timestamp, source::timestamp});
+  by_time wanted;
+  wanted.timestamp = timestamp;
+  wanted.how = source::timestamp;
+  start(lease, wanted);
+}
+
+KAWAIT_DECL void position_finder::from_timestamp_or_end(const leased& lease, std::int64_t timestamp) {
+  by_time wanted;
+  wanted.timestamp = timestamp;
+  wanted.how = source::timestamp;
+  wanted.or_end = true;
+  start(lease, wanted);
 }
 
 KAWAIT_DECL void position_finder::remove(const topic_id_partition& partition) {
@@ -141,7 +169,13 @@ KAWAIT_DECL position_finder::due position_finder::find_due(time_point now, const
       result.unknown = true;
       continue;
     }
-    result.by_node[leader->node].push_back({e.lease, std::string(*name), std::get<by_time>(e.wanted).timestamp, leader->epoch});
+    const by_time& wanted = std::get<by_time>(e.wanted);
+    list_offsets::item item{e.lease, std::string(*name), wanted.timestamp, leader->epoch, wanted.back};
+    if (wanted.asks_end) {
+      item.timestamp = protocol::list_offsets_request::latest;
+      item.back.reset();
+    }
+    result.by_node[leader->node].push_back(std::move(item));
   }
   return result;
 }
@@ -234,10 +268,10 @@ KAWAIT_DECL void position_finder::on_committed(entry& e, const told& t, time_poi
   if (t.error == kafka_error::none) {
     if (t.position.offset >= 0) return finish(e, found{e.lease, t.position, source::committed});
     if (t.position.offset != -1) return finish(e, not_found{e.lease, failure(errc::malformed_response, "committed offset")});
-    if (options_.policy == reset_policy::none) {
+    if (options_.policy == reset_policy::none && !options_.back) {
       return finish(e, not_found{e.lease, failure(errc::no_offset, "no offset is committed, and auto.offset.reset is none")});
     }
-    return start(e.lease, policy_question(options_.policy));
+    return start(e.lease, reset_question());
   }
   const failure why(make_error_code(t.error), "committed offset");
   if (detail::is_final(why)) return finish(e, not_found{e.lease, why});
@@ -301,26 +335,41 @@ KAWAIT_DECL void position_finder::on_list_offsets(std::int32_t node, const proto
       entry* e = asked_in(request, topic_id_partition(by_name->second, p.partition_index));
       if (e == nullptr) continue;
       const offset_and_epoch position(p.offset, std::max(p.leader_epoch, -1));
-      on_listed(*e, told{static_cast<kafka_error>(p.error_code), position}, now, random_bits);
+      on_listed(*e, told{static_cast<kafka_error>(p.error_code), position, p.timestamp}, now, random_bits);
     }
   }
   retry_unanswered(request, now, random_bits);
 }
 
 KAWAIT_DECL void position_finder::on_listed(entry& e, const told& t, time_point now, std::uint64_t random_bits) {
-  const source how = std::get<by_time>(e.wanted).how;
   if (t.error == kafka_error::none) {
-    // Of a time, -1 says that no record is as late. The ends of a log always exist.
-    if (t.position.offset >= 0 || (t.position.offset == -1 && how == source::timestamp)) {
-      return finish(e, found{e.lease, t.position, how});
-    }
-    if (t.position.offset != -1) return finish(e, not_found{e.lease, failure(errc::malformed_response, "listed offset")});
-    return retry(e, now, random_bits);
+    if (t.position.offset == -1) return on_no_offset(e, now, random_bits);
+    if (t.position.offset < 0) return finish(e, not_found{e.lease, failure(errc::malformed_response, "listed offset")});
+    by_time wanted = std::get<by_time>(e.wanted);
+    if (!wanted.asks_end) return finish(e, found{e.lease, t.position, wanted.how, t.timestamp});
+    wanted.asks_end = false;
+    wanted.end = t.position;
+    return start(e.lease, wanted);
   }
   const failure why(make_error_code(t.error), "listed offset");
   if (detail::is_final(why)) return finish(e, not_found{e.lease, why});
   refresh_ = true;
   retry(e, now, random_bits);
+}
+
+// Of a time it says that no record is as late. The ends of a log always exist.
+//
+// The end is good for a time without records only if the time was asked for after it: no record is late enough; one comes that is; the
+// end is behind that record, and who starts there has lost it.
+KAWAIT_DECL void position_finder::on_no_offset(entry& e, time_point now, std::uint64_t random_bits) {
+  using request = protocol::list_offsets_request;
+  by_time wanted = std::get<by_time>(e.wanted);
+  const bool asked_edge = !wanted.back && (wanted.timestamp == request::latest || wanted.timestamp == request::earliest);
+  if (wanted.asks_end || asked_edge) return retry(e, now, random_bits);
+  if (!wanted.or_end) return finish(e, found{e.lease, offset_and_epoch(unknown_offset), wanted.how});
+  if (wanted.end) return finish(e, found{e.lease, *wanted.end, wanted.how});
+  wanted.asks_end = true;
+  start(e.lease, wanted);
 }
 
 KAWAIT_DECL void position_finder::on_list_offsets_failed(std::int32_t node, const failure& why, time_point now,

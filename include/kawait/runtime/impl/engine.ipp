@@ -74,11 +74,17 @@ KAWAIT_DECL engine::~engine() { releases_->detach(); }
 
 // ---- Life.
 
+KAWAIT_DECL void engine::start_metadata() {
+  if (!std::exchange(asks_metadata_, true)) tasks_.spawn(metadata_.run());
+}
+
 KAWAIT_DECL void engine::start() {
   running now_running;
   now_running.since = environment_.now();
+  now_running.reached = !metadata_.cluster().brokers().empty();  // by who asked for offsets before
   state_ = now_running;
-  tasks_.spawn(metadata_.run());
+  start_metadata();
+  if (now_running.reached) resolve_assigned();
   tasks_.spawn(positions_.run());
   if (group_) tasks_.spawn(group_->run());
   if (group_) tasks_.spawn(watch_application());

@@ -104,6 +104,20 @@ KAWAIT_DECL asio::awaitable<result<engine::committed_offsets>> engine::committed
   }
 }
 
+KAWAIT_DECL asio::awaitable<result<position_driver::answers>> engine::find_offsets(std::vector<machine::offset_query::wish> wishes) {
+  using answer = result<position_driver::answers>;
+  const auto self = shared_from_this();
+  if (is_over()) co_return answer(why_over());
+  for (const auto& w : wishes) {
+    if (failure bad = detail::check_topic(w.partition.topic)) co_return answer(std::move(bad));
+    if (w.partition.partition < 0) co_return answer(failure(kafka_error::unknown_topic_or_partition, w.partition.to_string()));
+  }
+  start_metadata();
+  auto told = co_await positions_.async_find(std::move(wishes), api_deadline());
+  if (!told && is_over()) co_return answer(why_over());
+  co_return told;
+}
+
 KAWAIT_DECL asio::awaitable<result<engine::committed_offsets>> engine::ask_committed(std::vector<topic_partition> partitions,
                                                                                      net::time_point deadline) {
   using answer = result<committed_offsets>;

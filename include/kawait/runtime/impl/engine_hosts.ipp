@@ -14,7 +14,9 @@ KAWAIT_DECL void engine::on_first_read(partition_stream& stream) {
     fetches_.update(stream);
     return;
   }
-  if (options_.group_id) {
+  if (const auto time = stream.sought_time()) {
+    positions_.finder().from_timestamp_or_end(stream.id(), *time);
+  } else if (options_.group_id) {
     positions_.finder().from_committed(stream.id());
   } else {
     positions_.finder().from_reset(stream.id());
@@ -24,7 +26,12 @@ KAWAIT_DECL void engine::on_first_read(partition_stream& stream) {
 
 KAWAIT_DECL void engine::on_seek(partition_stream& stream) {
   KAWAIT_SERIAL_SECTION(serial_);
-  positions_.finder().remove(stream.id().partition);
+  if (const auto time = stream.sought_time()) {
+    positions_.finder().from_timestamp_or_end(stream.id(), *time);
+    positions_.wake();
+  } else {
+    positions_.finder().remove(stream.id().partition);
+  }
   fetches_.update(stream);
   fetches_.on_released();  // what was queued is dropped
 }
@@ -53,7 +60,7 @@ KAWAIT_DECL stream_ptr engine::find_stream(const topic_id_partition& partition) 
 // says so again and again be asked as fast as it answers.
 KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and_epoch& end) {
   const failure truncated(errc::log_truncated, stream.name().to_string() + " goes on from offset " + std::to_string(end.offset));
-  if (options_.auto_offset_reset == machine::position_finder::reset_policy::none) {
+  if (options_.auto_offset_reset == machine::position_finder::reset_policy::none && !options_.auto_offset_reset_back) {
     stream.fail(truncated);
     return;
   }
@@ -62,22 +69,32 @@ KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and
   fetches_.suspend(stream);
 }
 
-// A selector of its own sends even readers without a rack to a follower, at once: not to be asked again without pause, either.
-KAWAIT_DECL void engine::on_sent_away(partition_stream& stream, std::int32_t follower) {
-  const std::string words = ": the leader sends readers to node " + std::to_string(follower) + ", and followers are not fetched from";
+// A leader says so at once, without records: who does not go there must not ask again without pause. Followers have no say in it.
+KAWAIT_DECL void engine::on_sent_away(partition_stream& stream, std::int32_t node, std::int32_t follower) {
+  const auto leader = metadata_.cluster().leader_of(stream.id().partition);
+  if (leader && leader->node == node && fetches_.prefer(stream, follower)) return;
+  const std::string words = ": node " + std::to_string(node) + " sends readers to node " + std::to_string(follower) + ", which is not known";
   warn(failure(kafka_error::replica_not_available, stream.name().to_string() + words));
   fetches_.suspend(stream);
 }
 
-KAWAIT_DECL void engine::on_fetch_error(partition_stream& stream, const partition_data& data) {
+KAWAIT_DECL void engine::on_node_failed(std::int32_t node) { fetches_.forget_follower(node); }
+
+KAWAIT_DECL void engine::on_fetch_error(partition_stream& stream, const partition_data& data, std::int32_t node) {
   const auto code = static_cast<kafka_error>(data.error_code);
   const auto& diverging = data.diverging_epoch;
+  // Whatever a follower refuses, an offset that is out of its range above all, is for the leader to say. Not without a pause: the
+  // leader may send us back.
+  if (code != kafka_error::none && fetches_.forget_follower(stream, node)) {
+    fetches_.suspend(stream);
+    return;
+  }
   switch (code) {
     case kafka_error::none:
       if (diverging.end_offset >= 0) {
         on_truncated(stream, offset_and_epoch(diverging.end_offset, diverging.epoch));
       } else {
-        on_sent_away(stream, data.preferred_read_replica);
+        on_sent_away(stream, node, data.preferred_read_replica);
       }
       return;
     case kafka_error::not_leader_or_follower:

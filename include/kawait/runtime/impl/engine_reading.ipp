@@ -21,6 +21,22 @@ class waiting_reader {
   stream_ptr stream_;
 };
 
+/// Counts one up while its coroutine is suspended.
+class counted_wait {
+ public:
+  counted_wait(std::size_t& count, bool counts) : count_(counts ? &count : nullptr) {
+    if (count_) ++*count_;
+  }
+  counted_wait(const counted_wait&) = delete;
+  counted_wait& operator=(const counted_wait&) = delete;
+  ~counted_wait() {
+    if (count_) --*count_;
+  }
+
+ private:
+  std::size_t* count_;
+};
+
 inline failure aborted() { return failure(std::error_code(asio::error::operation_aborted)); }
 
 }  // namespace detail
@@ -61,15 +77,16 @@ KAWAIT_DECL result<std::unique_ptr<lease>> engine::try_next(partition_stream& st
   return taken;
 }
 
-KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next(stream_ptr stream) {
+KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next(stream_ptr stream, bool or_end) {
   using answer = result<std::unique_ptr<lease>>;
   const auto self = shared_from_this();
   for (;;) {
     if (stream->waiting > 0) co_return answer(failure(errc::already_running, stream->name().to_string() + ": a second reader"));
     auto taken = try_next(*stream);
-    if (!taken || *taken || stream->is_ended()) co_return taken;
+    if (!taken || *taken || stream->is_ended() || (or_end && stream->at_end())) co_return taken;
     const detail::waiting_reader counted(stream);
-    while (!stream->is_readable()) {
+    const detail::counted_wait awaited(ends_awaited_, or_end);
+    while (!stream->is_readable() && !(or_end && stream->at_end())) {
       co_await stream->readable().wait();
       const auto state = co_await asio::this_coro::cancellation_state;
       if (state.cancelled() != asio::cancellation_type::none && !stream->is_ended()) co_return answer(detail::aborted());

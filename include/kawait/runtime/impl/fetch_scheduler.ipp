@@ -13,6 +13,7 @@ KAWAIT_DECL fetch_scheduler::fetch_scheduler(asio::any_io_executor executor, tas
       brokers_(brokers),
       metadata_(metadata),
       host_(host),
+      environment_(net::environment::of(executor)),
       options_(o),
       budget_(executor, o, pool) {}
 
@@ -36,7 +37,7 @@ KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
     leader = metadata_.cluster().leader_of(id);
     if (!leader) metadata_.request_refresh();
   }
-  const std::int32_t node = leader ? leader->node : -1;
+  const std::int32_t node = leader ? node_for(place, leader->node) : -1;
   if (place.node != node && place.node >= 0) fetchers_.at(place.node)->remove(id);
   place.node = node;
   if (!leader) return;
@@ -44,6 +45,41 @@ KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
   const std::size_t room = stream.quota() - std::min(stream.held_bytes(), stream.quota() - 1);
   const auto limit = static_cast<std::int32_t>(std::min<std::size_t>(room, static_cast<std::size_t>(options_.max_partition_fetch_bytes)));
   at(node).set(id, machine::fetch_session::position(from.offset, leader->epoch, from.leader_epoch, limit));
+}
+
+// Metadata is asked for as often as the leader is to be asked anew, so that it is noticed when the time is over.
+KAWAIT_DECL std::int32_t fetch_scheduler::node_for(placement& place, std::int32_t leader) {
+  if (place.follower < 0) return leader;
+  const bool is_over = environment_.now() >= place.follower_until;
+  if (is_over || place.follower == leader || !metadata_.cluster().find_broker(place.follower)) place.follower = -1;
+  return place.follower >= 0 ? place.follower : leader;
+}
+
+KAWAIT_DECL bool fetch_scheduler::prefer(partition_stream& stream, std::int32_t follower) {
+  if (!metadata_.cluster().find_broker(follower)) return false;
+  placement& place = placements_[stream.id().partition];
+  place.follower = follower;
+  place.follower_until = environment_.now() + options_.metadata_max_age;
+  update(stream);
+  return true;
+}
+
+KAWAIT_DECL bool fetch_scheduler::forget_follower(partition_stream& stream, std::int32_t node) {
+  const auto it = placements_.find(stream.id().partition);
+  if (it == placements_.end() || it->second.follower != node) return false;
+  it->second.follower = -1;
+  return true;
+}
+
+KAWAIT_DECL void fetch_scheduler::forget_follower(std::int32_t node) {
+  std::vector<topic_id_partition> moved;
+  for (auto& [id, place] : placements_) {
+    if (place.follower == node) moved.push_back(id);
+  }
+  for (const auto& id : moved) {
+    placements_[id].follower = -1;
+    if (const auto stream = host_.find_stream(id)) update(*stream);
+  }
 }
 
 KAWAIT_DECL void fetch_scheduler::remove(const topic_id_partition& partition) {

@@ -61,8 +61,7 @@ KAWAIT_DECL machine::fetch_session::limits fetcher::limits(std::int32_t max_wait
   l.min_bytes = min_bytes;
   l.max_bytes = static_cast<std::int32_t>(budget_.response_limit());
   l.isolation_level = static_cast<std::int8_t>(options_.isolation);
-  // No rack: a leader that selects by it answers each request with the id of a follower (KIP-392) and no records. Until those are
-  // fetched from, its records are had only by who names none.
+  l.rack = options_.client_rack;
   return l;
 }
 
@@ -79,6 +78,7 @@ KAWAIT_DECL asio::awaitable<void> fetcher::run() {
 }
 
 KAWAIT_DECL asio::awaitable<void> fetcher::pause_after_failure() {
+  host_.on_node_failed(node_);
   host_.refresh_metadata();
   const net::time_point until = environment_.now() + backoff_.next(environment_.random());
   while (!stopped_ && environment_.now() < until) co_await stopping_.wait_until(until);
@@ -203,12 +203,44 @@ KAWAIT_DECL void fetcher::deliver(const protocol::fetch_response& response, cons
       deliver_partition(*stream, data, buffer);
     }
   }
+  look_for_ends(response, one_shot);
+}
+
+// That the position is the end that an answer tells is seen there. It does not get there where compaction has left nothing of the log's
+// last offsets, and nothing is told of a partition that was sought to where its session's request is parked already: then what says
+// that there is nothing to read is an answer without records. An answer with other partitions' records may have left this one's out.
+KAWAIT_DECL void fetcher::look_for_ends(const protocol::fetch_response& response, std::span<const asked_partition> one_shot) {
+  if (response.throttle_time_ms > 0) return;  // empty, whatever there is
+  const auto has_some = [](const fetch_host::partition_data& data) { return data.records && !data.records->empty(); };
+  bool has_records = false;
+  for (const auto& topic : response.responses) {
+    has_records = has_records || std::any_of(topic.partitions.begin(), topic.partitions.end(), has_some);
+  }
+  if (has_records && (!one_shot.empty() || !host_.is_end_awaited())) return;
+  std::unordered_set<topic_id_partition> told;  // of which the answer says something else
+  for (const auto& topic : response.responses) {
+    for (const auto& data : topic.partitions) {
+      if (has_some(data) || says_no(data)) told.emplace(topic.topic_id, data.partition_index);
+    }
+  }
+  const auto look = [&](const topic_id_partition& partition, std::int64_t asked) {
+    if (told.contains(partition)) return;
+    const auto stream = host_.find_stream(partition);
+    if (!stream) return;
+    if (has_records) {
+      stream->on_passed_over(asked, session_.size());
+    } else {
+      stream->on_end_seen(asked);
+    }
+  };
+  for (const asked_partition& a : one_shot) look(a.first, a.second.offset);
+  if (one_shot.empty()) session_.for_each_asked(look);
 }
 
 KAWAIT_DECL void fetcher::deliver_partition(partition_stream& stream, const fetch_host::partition_data& data,
                                             const wire::slab_ref& buffer) {
-  if (data.error_code != 0 || data.diverging_epoch.end_offset >= 0 || data.preferred_read_replica >= 0) {
-    host_.on_fetch_error(stream, data);
+  if (says_no(data)) {
+    host_.on_fetch_error(stream, data, node_);
     return;
   }
   stream.high_watermark = data.high_watermark;
@@ -232,7 +264,14 @@ KAWAIT_DECL void fetcher::deliver_partition(partition_stream& stream, const fetc
     stream.on_fetched(std::move(fetched), summary);
   }
   const auto next = stream.fetch_position();
-  more_is_known_ |= next && next->offset < stream.end_of_log(options_.isolation) && stream.wants_fetch();
+  const std::int64_t end = stream.end_of_log(options_.isolation);
+  const bool is_end = next && end >= 0 && next->offset >= end;
+  if (is_end) {
+    stream.on_end_seen(next->offset);
+  } else {
+    stream.on_more_seen();
+  }
+  more_is_known_ |= next && !is_end && stream.wants_fetch();
   host_.on_fetch_answered(stream);
 }
 

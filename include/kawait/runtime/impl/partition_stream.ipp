@@ -51,7 +51,8 @@ KAWAIT_DECL void partition_stream::start() {
   if (const auto wanted = waiting_to_start->wanted) {
     state_ = flowing{*wanted};
   } else {
-    state_ = locating{};
+    const auto time = waiting_to_start->time;
+    state_ = locating{time};
   }
   host_.on_first_read(*this);
 }
@@ -205,17 +206,51 @@ KAWAIT_DECL void partition_stream::drop_queue() {
   queued_bytes_ = 0;
 }
 
-KAWAIT_DECL void partition_stream::seek(const offset_and_epoch& to) {
+KAWAIT_DECL void partition_stream::leave_position() {
   drop_queue();
   corrupt_at_.reset();
+  end_seen_.reset();
+  passed_over_ = 0;
+}
+
+KAWAIT_DECL void partition_stream::seek(const offset_and_epoch& to) {
+  leave_position();
   read_position_ = to.offset;
   tracker_.restart(to);
   if (std::holds_alternative<unstarted>(state_)) {
-    state_ = unstarted{to};
+    state_ = unstarted{to, std::nullopt};
     return;
   }
   state_ = flowing{to};
   host_.on_seek(*this);
+}
+
+KAWAIT_DECL void partition_stream::seek_to_time(std::int64_t timestamp) {
+  leave_position();
+  read_position_.reset();
+  tracker_.restart(offset_and_epoch(0));
+  if (std::holds_alternative<unstarted>(state_)) {
+    state_ = unstarted{std::nullopt, timestamp};
+    return;
+  }
+  state_ = locating{timestamp};
+  host_.on_seek(*this);
+}
+
+KAWAIT_DECL std::optional<std::int64_t> partition_stream::sought_time() const noexcept {
+  const auto* const l = std::get_if<locating>(&state_);
+  return l ? l->time : std::nullopt;
+}
+
+KAWAIT_DECL void partition_stream::on_end_seen(std::int64_t offset) {
+  const auto position = fetch_position();
+  if (!position || position->offset != offset || paused_) return;
+  end_seen_ = offset;
+  if (at_end()) readable_.notify_all();
+}
+
+KAWAIT_DECL void partition_stream::on_passed_over(std::int64_t offset, std::size_t partitions) {
+  if (++passed_over_ > partitions) on_end_seen(offset);
 }
 
 KAWAIT_DECL void partition_stream::on_out_of_range() {
@@ -234,7 +269,7 @@ KAWAIT_DECL void partition_stream::put_behind(failure why) {
 
 KAWAIT_DECL void partition_stream::meet(failure why) {
   if (why.code != make_error_code(kafka_error::offset_out_of_range)) return stop(std::move(why));
-  drop_queue();
+  leave_position();
   state_ = locating{};
   host_.on_out_of_range(*this);
 }
@@ -282,6 +317,8 @@ KAWAIT_DECL void partition_stream::on_fetched(chunk data, const wire::records_su
   if (summary.next_offset >= 0) {
     std::get<flowing>(state_).fetch_position = offset_and_epoch(summary.next_offset, summary.leader_epoch);
   }
+  end_seen_.reset();
+  passed_over_ = 0;
   data.next_offset = std::get<flowing>(state_).fetch_position.offset;
   queued_bytes_ += data.bytes.size();
   const bool was_empty = queue_.empty();
@@ -291,6 +328,8 @@ KAWAIT_DECL void partition_stream::on_fetched(chunk data, const wire::records_su
 
 KAWAIT_DECL void partition_stream::pause() {
   if (std::exchange(paused_, true)) return;
+  end_seen_.reset();  // what is written from now on, nobody tells us
+  passed_over_ = 0;
   host_.on_demand(*this);
 }
 

@@ -6,9 +6,28 @@ namespace kawait::runtime {
 
 namespace detail {
 
+/// While somebody asks about topics, metadata has them.
+class held_names {
+ public:
+  held_names(metadata_driver& metadata, const std::vector<machine::offset_query::wish>& wishes) : metadata_(metadata) {
+    for (const auto& w : wishes) names_.push_back(w.partition.topic);
+    metadata_.cluster().hold_names(names_);
+    metadata_.wake();
+  }
+  held_names(const held_names&) = delete;
+  held_names& operator=(const held_names&) = delete;
+  ~held_names() { metadata_.cluster().release_names(names_); }
+
+ private:
+  metadata_driver& metadata_;
+  std::vector<std::string> names_;
+};
+
 inline machine::position_finder::options finder_options_of(const options& o) {
-  return machine::position_finder::options(o.auto_offset_reset, static_cast<std::int8_t>(o.isolation), o.request_timeout,
-                                           machine::backoff_options(o.retry_backoff, o.retry_backoff_max));
+  machine::position_finder::options f(o.auto_offset_reset, static_cast<std::int8_t>(o.isolation), o.request_timeout,
+                                      machine::backoff_options(o.retry_backoff, o.retry_backoff_max));
+  f.back = o.auto_offset_reset_back;
+  return f;
 }
 
 }  // namespace detail
@@ -40,7 +59,7 @@ KAWAIT_DECL asio::awaitable<void> position_driver::run() {
     } else if (auto* const committed = std::get_if<finder::fetch_committed>(&effect)) {
       tasks_.spawn(fetch_committed(std::move(*committed)));
     } else if (auto* const offsets = std::get_if<finder::list_offsets>(&effect)) {
-      tasks_.spawn(list_offsets(std::move(*offsets)));
+      tasks_.spawn(list_offsets(std::move(*offsets), nullptr));
     } else if (const auto* const found = std::get_if<finder::found>(&effect)) {
       host_.on_position_found(*found);
     } else if (const auto* const missing = std::get_if<finder::not_found>(&effect)) {
@@ -81,16 +100,46 @@ KAWAIT_DECL asio::awaitable<void> position_driver::fetch_committed(machine::posi
   wake();
 }
 
-KAWAIT_DECL asio::awaitable<void> position_driver::list_offsets(machine::position_finder::list_offsets what) {
+KAWAIT_DECL asio::awaitable<result<position_driver::answers>> position_driver::async_find(
+    std::vector<machine::offset_query::wish> wishes, net::time_point deadline) {
+  using answer = result<answers>;
+  using query_machine = machine::offset_query;
+  const detail::held_names held(metadata_, wishes);
+  const query_machine::options how(static_cast<std::int8_t>(options_.isolation), options_.request_timeout,
+                                   machine::backoff_options(options_.retry_backoff, options_.retry_backoff_max), deadline);
+  const auto query = std::make_shared<query_machine>(how, std::move(wishes));
+  while (!stopped_) {
+    auto effect = query->poll(environment_.now(), metadata_.cluster());
+    if (auto* const finished = std::get_if<query_machine::finished>(&effect)) {
+      if (finished->why) co_return answer(std::move(finished->why));
+      co_return answer(std::move(finished->answers));
+    } else if (auto* const offsets = std::get_if<query_machine::list_offsets>(&effect)) {
+      tasks_.spawn(list_offsets(std::move(*offsets), query));
+    } else if (std::get_if<query_machine::refresh_metadata>(&effect)) {
+      metadata_.request_refresh();
+    } else {
+      co_await changed_.wait_until(std::get<machine::idle>(effect).until);
+      const auto state = co_await asio::this_coro::cancellation_state;
+      if (state.cancelled() != asio::cancellation_type::none) co_return answer(failure(std::error_code(asio::error::operation_aborted)));
+    }
+  }
+  co_return answer(failure(errc::closed));
+}
+
+KAWAIT_DECL asio::awaitable<void> position_driver::list_offsets(machine::position_finder::list_offsets what,
+                                                                std::shared_ptr<machine::offset_query> query) {
   auto connection = co_await brokers_.async_get(what.node, net::channel::control);
   if (stopped_) co_return;
   failure why;
   if (connection) {
-    const auto request = what.request();
+    const auto request = what.request(environment_.wall_clock());
     auto answer = co_await (*connection)->async_request(request);
     if (stopped_) co_return;
     if (answer) {
-      finder_.on_list_offsets(what.node, answer->message, environment_.now(), environment_.random());
+      const auto now = environment_.now();
+      const std::uint64_t random = environment_.random();
+      query ? query->on_list_offsets(what.node, answer->message, now, random)
+            : finder_.on_list_offsets(what.node, answer->message, now, random);
       wake();
       co_return;
     }
@@ -98,7 +147,9 @@ KAWAIT_DECL asio::awaitable<void> position_driver::list_offsets(machine::positio
   } else {
     why = std::move(connection).error();
   }
-  finder_.on_list_offsets_failed(what.node, why, environment_.now(), environment_.random());
+  const auto now = environment_.now();
+  const std::uint64_t random = environment_.random();
+  query ? query->on_list_offsets_failed(what.node, why, now, random) : finder_.on_list_offsets_failed(what.node, why, now, random);
   metadata_.request_refresh();
   wake();
 }

@@ -201,6 +201,10 @@ KAWAIT_DECL void partition_log::compact(const std::function<bool(std::int64_t)>&
   }
 }
 
+KAWAIT_DECL void partition_log::drop_tail(std::int64_t offset) {
+  batches_.erase(batches_.begin() + static_cast<std::ptrdiff_t>(find(offset)), batches_.end());
+}
+
 KAWAIT_DECL void partition_log::truncate(std::int64_t offset) {
   const std::size_t first = find(offset);
   if (first == batches_.size()) return;
