@@ -95,12 +95,12 @@ class work_host : public handler_host {
 
  private:
   struct retry_operation {
-    retry_operation(std::shared_ptr<runtime::engine> e, partition p, machine::backoff& b)
+    retry_operation(asio::any_io_executor e, partition p, machine::backoff& b)
         : consumer(std::move(e)), what(std::move(p)), pauses(&b) {}
-    std::shared_ptr<runtime::engine> consumer;
+    asio::any_io_executor consumer;
     partition what;
     machine::backoff* pauses;
-    asio::awaitable<result<bool>> operator()() const { return runtime::wait_to_retry(*consumer, what.stream(), *pauses); }
+    asio::awaitable<result<bool>> operator()() const { return runtime::wait_to_retry(consumer, what.stream(), *pauses); }
   };
 
   for_each_settings settings_;

@@ -21,18 +21,18 @@ KAWAIT_DECL asio::awaitable<bool> work_turn::take() {
 KAWAIT_DECL void work_turn::release() noexcept {
   if (!std::exchange(held_, false)) return;
   if (!is_elsewhere_) {
-    slots_->release(*partition_.info());
+    slots_->release(partition_.stream());
     return;
   }
   try {
-    asio::dispatch(consumer_, [slots = slots_, info = partition_.info()] { slots->release(*info); });
+    asio::dispatch(consumer_, [slots = slots_, what = partition_] { slots->release(what.stream()); });
   } catch (...) {  // no memory: one turn fewer, and the others go on
   }
 }
 
 KAWAIT_DECL work_host::work_host(std::shared_ptr<runtime::engine> e, for_each_settings s)
     : handler_host(e, s.executor.value_or(e->executor())), settings_(std::move(s)) {
-  if (settings_.handlers > 0) slots_ = std::make_shared<runtime::handler_slots>(*e, settings_.handlers);
+  if (settings_.handlers > 0) slots_ = std::make_shared<runtime::handler_slots>(settings_.handlers);
 }
 
 KAWAIT_DECL asio::awaitable<work_host::verdict> work_host::judge(const partition& p, work_turn& turn, attempts& tries,
@@ -41,7 +41,7 @@ KAWAIT_DECL asio::awaitable<work_host::verdict> work_host::judge(const partition
   if (state.cancelled() != asio::cancellation_type::none) std::rethrow_exception(what.thrown);
   if (tries.count++ < settings_.retries) {
     turn.release();
-    const retry_operation pause(engine(), p, tries.pauses);
+    const retry_operation pause(engine()->executor(), p, tries.pauses);
     const bool goes_on = co_await await_on<bool>(engine()->executor(), pause);
     if (!goes_on) co_return verdict::left;
     const bool is_ours = co_await turn.take();
