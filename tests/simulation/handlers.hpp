@@ -21,7 +21,8 @@ using kawait::errc;
 
 /// A consumer on a cluster of its own, whose for_each_* the test starts.
 struct stage {
-  explicit stage(std::int32_t partitions = 1, std::uint64_t seed = 1) : world(seed), broker(world), settings(member_of(broker)) {
+  explicit stage(std::int32_t partitions = 1, std::uint64_t seed = 1)
+      : world(seed), cluster_(std::make_unique<testing::broker>(world)), broker(*cluster_), settings(member_of(broker)) {
     broker.create_topic("orders", partitions);
   }
 
@@ -65,7 +66,7 @@ struct stage {
     };
     world.spawn(keep(std::exchange(consumer_, nullptr)));
     world.poll();
-    broker.close();
+    cluster_.reset();
     world.destroy_context();
   }
 
@@ -96,7 +97,12 @@ struct stage {
   }
 
   testing::world world;
-  testing::broker broker;
+
+ private:
+  std::unique_ptr<testing::broker> cluster_;
+
+ public:
+  testing::broker& broker;
   kawait::config settings;
   asio::cancellation_signal cancel;
   std::optional<net::time_point> ended;
