@@ -17,6 +17,15 @@ struct seen_batches {
   }
 };
 
+// What could not be done by returning is no handler: a batch by value is gone, and of what is returned nobody would know the meaning.
+using plain = void (*)(kawait::batch&);
+using by_value = void (*)(kawait::batch);
+using answering = bool (*)(const kawait::batch&);
+using of_records = asio::awaitable<void> (*)(const kawait::record&, kawait::partition);
+static_assert(kawait::batch_handler<plain> && !kawait::record_handler<plain>);
+static_assert(!kawait::batch_handler<by_value> && !kawait::batch_handler<answering>);
+static_assert(kawait::record_handler<of_records> && !kawait::batch_handler<of_records>);
+
 TEST_CASE("for_each_batch: returning is done, whatever form the handler has") {
   const int form = GENERATE(0, 1, 2, 3, 4, 5);
   CAPTURE(form);
