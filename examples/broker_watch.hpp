@@ -28,7 +28,8 @@ inline asio::awaitable<void> produce(kawait::testing::broker& broker, std::vecto
     const auto n = static_cast<std::size_t>(number);
     const topic& t = topics[n % topics.size()];
     const auto partition = static_cast<std::int32_t>(n / topics.size() % static_cast<std::size_t>(t.partitions));
-    const std::vector<kawait::testing::producer_record> one(1, kawait::testing::producer_record(std::to_string(number)));
+    const std::string key = "key-" + std::to_string(n / topics.size() / static_cast<std::size_t>(t.partitions) % 7);
+    const std::vector<kawait::testing::producer_record> one(1, kawait::testing::producer_record(key, std::to_string(number)));
     broker.append(t.name, partition, one);
     co_await kawait::sleep_for(std::chrono::microseconds(1'000'000 / per_second));
   }

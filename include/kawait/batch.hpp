@@ -74,6 +74,9 @@ class batch {
     if (lease_) lease_->release();
   }
 
+  /// False when it is empty, as after a move.
+  explicit operator bool() const noexcept { return lease_ != nullptr; }
+
   iterator begin() const { return lease_ ? iterator(lease_) : iterator(); }
   std::default_sentinel_t end() const noexcept { return {}; }
 
@@ -101,6 +104,9 @@ class batch {
 
   /// A copy of the records that holds no lease. Throws as iterating does, and std::bad_alloc.
   KAWAIT_DECL owned_batch to_owned() const;
+
+  /// For the library.
+  runtime::lease& lease() const noexcept { return *lease_; }
 
  private:
   runtime::lease* lease_ = nullptr;

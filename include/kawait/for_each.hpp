@@ -12,18 +12,10 @@
 
 #include <kawait/consumer.hpp>
 #include <kawait/detail/cancellation.hpp>
+#include <kawait/for_each_options.hpp>
 #include <kawait/runtime/revocation.hpp>
 
 namespace kawait {
-
-/// An option of for_each_partition: handlers run on another executor than the consumer's, each on a strand of its own, so that it may be
-/// that of a thread pool: one handler never runs on two threads at once, several do. A handler's coroutine has that strand as its
-/// this_coro::executor; timers and the like that it makes belong there. What it calls of its partition or the consumer without `async_`
-/// belongs to the consumer's executor all the same. The executor's context must outlive the handlers: end for_each_partition first.
-struct on {
-  explicit on(asio::any_io_executor e) : executor(std::move(e)) {}
-  asio::any_io_executor executor;
-};
 
 namespace detail {
 
@@ -39,6 +31,9 @@ class handler_host : public runtime::assignment_listener, public std::enable_sha
 
  protected:
   virtual asio::awaitable<void> invoke(partition p) = 0;
+  const std::shared_ptr<runtime::engine>& engine() const noexcept { return engine_; }
+  /// Handlers do not run on the consumer's executor.
+  bool is_elsewhere() const { return handler_executor_ != engine_->executor(); }
 
  private:
   // A handler that was cancelled may end with operation_aborted: that is no error.
@@ -104,9 +99,10 @@ class handler_host_of final : public handler_host {
 
 }  // namespace detail
 
-/// A coroutine that takes a partition: what for_each_partition runs.
+/// A coroutine that takes a partition: what for_each_partition runs. It may be an object with state, and move-only: all partitions'
+/// coroutines are of the one object that for_each_partition was given.
 template <class Handler>
-concept partition_handler = std::copy_constructible<Handler> && requires(Handler& h, partition p) {
+concept partition_handler = std::move_constructible<Handler> && requires(Handler& h, partition p) {
   { h(std::move(p)) } -> std::same_as<asio::awaitable<void>>;
 };
 
@@ -131,8 +127,9 @@ concept partition_handler = std::copy_constructible<Handler> && requires(Handler
 /// What the close itself fails with (a commit that was refused, a deadline) is told by async_close(), not here. A handler must not await
 /// async_close(), which waits for the handler: spawn it.
 ///
-/// The handler must be copyable; it is moved in and kept until its last coroutine has ended. Throws kawait::error: what async_run completes with, and
-/// errc::mixed_modes, already_running. The consumer must outlive it. May be awaited on any executor; it runs on the consumer's.
+/// The handler is moved in, never copied, and kept until its last coroutine has ended. Throws kawait::error: what async_run completes
+/// with, and errc::mixed_modes, already_running. The consumer must outlive it. May be awaited on any executor; it runs on the
+/// consumer's.
 template <partition_handler Handler>
 asio::awaitable<void> for_each_partition(consumer& c, Handler handler) {
   return detail::handler_host::run(

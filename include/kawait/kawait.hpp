@@ -9,6 +9,9 @@
 #include <kawait/core/types.hpp>
 #include <kawait/event.hpp>
 #include <kawait/for_each.hpp>
+#include <kawait/for_each_batch.hpp>
+#include <kawait/for_each_options.hpp>
+#include <kawait/for_each_record.hpp>
 #include <kawait/partition.hpp>
 #include <kawait/record.hpp>
 #include <kawait/time.hpp>

@@ -40,7 +40,7 @@ using commit_result = std::vector<commit_status>;
 ///
 /// Thread safety: async_ functions may be started and cancelled anywhere; they run on the consumer's executor and complete on the
 /// handler's. With a token, a `diagnostics` before it receives an error's words; it must live until then. The
-/// others belong to the consumer's executor, but for topic(), index(), end_reason() and is_stale().
+/// others belong to the consumer's executor, but for topic(), index(), end_reason(), is_running(), keep_alive() and is_stale().
 class partition {
  public:
   partition() = default;
@@ -111,6 +111,15 @@ class partition {
     return detail::initiate<void>(executor_, wait_end_operation(engine_, stream_), std::forward<Token>(token));
   }
   kawait::end_reason end_reason() const noexcept { return info_->ended.load(std::memory_order_acquire); }
+  /// Until the stream has ended: a handler that works long on what it has in hand may ask, and stop early. One of for_each_batch or
+  /// for_each_record that was told no is no longer done by returning: what it has not marked itself is the next owner's.
+  bool is_running() const noexcept {
+    if (end_reason() == kawait::end_reason::none) return true;
+    info_->was_told_to_stop.store(true, std::memory_order_relaxed);
+    return false;
+  }
+  /// "Still working": restarts max.poll.interval.ms for the partition, as batch::keep_alive() does.
+  void keep_alive() const noexcept { info_->activity.fetch_add(1, std::memory_order_relaxed); }
   /// It is no longer ours, with nothing left to drain or commit.
   bool is_stale() const noexcept { return info_->stale.load(std::memory_order_acquire); }
 
@@ -155,6 +164,9 @@ class partition {
 
   /// For the library.
   KAWAIT_DECL partition(const std::shared_ptr<runtime::engine>& e, const runtime::stream_ptr& s);
+  const std::shared_ptr<runtime::partition_info>& info() const noexcept { return info_; }
+  /// On the consumer's executor.
+  runtime::stream_ptr stream() const noexcept { return stream_.lock(); }
 
  private:
   using weak_engine = std::weak_ptr<runtime::engine>;

@@ -66,6 +66,7 @@
 #include <kawait/runtime/impl/fetch_scheduler.ipp>
 #include <kawait/runtime/impl/fetcher.ipp>
 #include <kawait/runtime/impl/group_driver.ipp>
+#include <kawait/runtime/impl/handler_slots.ipp>
 #include <kawait/runtime/impl/lease.ipp>
 #include <kawait/runtime/impl/metadata_driver.ipp>
 #include <kawait/runtime/impl/partition_stream.ipp>
@@ -78,10 +79,15 @@
 #include <kawait/impl/config_sources.ipp>
 #include <kawait/impl/consumer.ipp>
 #include <kawait/impl/for_each.ipp>
+#include <kawait/impl/for_each_batch.ipp>
+#include <kawait/impl/for_each_options.ipp>
+#include <kawait/impl/for_each_record.ipp>
+#include <kawait/impl/for_each_work.ipp>
 #include <kawait/impl/log_observer.ipp>
 #include <kawait/impl/metrics_observer.ipp>
 #include <kawait/impl/partition.ipp>
 #include <kawait/impl/properties.ipp>
+#include <kawait/impl/record_crew.ipp>
 #endif
 
 #if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 5

@@ -72,9 +72,8 @@ KAWAIT_DECL asio::awaitable<failure> handler_host::host_handlers(std::shared_ptr
 // A handler that runs elsewhere has a strand: its coroutine and its cancellation may not run at once on two threads of a pool.
 KAWAIT_DECL void handler_host::on_assigned(const runtime::stream_ptr& stream) {
   if (!stream->work().enter()) return;  // the handler of another one, started a moment ago, has closed the consumer
-  const bool is_elsewhere = handler_executor_ != engine_->executor();
   const auto cancel = std::make_shared<cancellation_relay>(
-      is_elsewhere ? asio::any_io_executor(asio::make_strand(handler_executor_)) : handler_executor_);
+      is_elsewhere() ? asio::any_io_executor(asio::make_strand(handler_executor_)) : handler_executor_);
   running_[stream].cancel = cancel;
   const auto self = shared_from_this();
   auto ended = [self, stream](std::exception_ptr unstarted, std::exception_ptr thrown) {

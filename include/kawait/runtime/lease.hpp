@@ -42,6 +42,7 @@ struct partition_info {
   std::atomic<bool> stale{false};             ///< Its revocation completed, or it was lost: nothing can be committed any more.
   std::atomic<std::uint64_t> activity{0};     ///< Counts reads, done() and keep_alive().
   std::atomic<end_reason> ended{end_reason::none};
+  std::atomic<bool> was_told_to_stop{false};  ///< Its handler asked after the end: to return is not to be done any more.
 
   partition_info(std::string t, const topic_id_partition& i) : topic(std::move(t)), id(i) {}
 };
@@ -91,7 +92,7 @@ class lease {
   /// std::bad_alloc at the first call for a batch.
   KAWAIT_DECL void mark_one_done(std::uint32_t ordinal, std::int64_t offset);
   KAWAIT_DECL void release() noexcept;
-  std::int64_t done_through() const noexcept { return done_through_.load(std::memory_order_acquire); }
+  std::int64_t done_through() const noexcept { return done_through_.load(); }
 
   // Consumer's executor.
   /// Everything below it is done, whether through done_through or record by record.
@@ -100,6 +101,7 @@ class lease {
  private:
   friend class release_queue;
   KAWAIT_DECL void announce(std::uint32_t bits) noexcept;
+  KAWAIT_DECL void announce_mark() noexcept;
   KAWAIT_DECL std::int64_t offset_of(std::uint32_t ordinal) noexcept;
 
   std::shared_ptr<release_queue> queue_;

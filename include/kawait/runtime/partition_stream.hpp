@@ -85,8 +85,14 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   std::size_t waiting = 0;
   /// The application called: what max.poll.interval.ms waits for, with done() and keep_alive().
   void note_activity() noexcept { info_->activity.fetch_add(1, std::memory_order_relaxed); }
-  /// Data waits for the application or is in its hands.
-  bool owes_work() const noexcept { return !is_ended() && !paused_ && (has_data() || leased_bytes_ > 0); }
+  /// Data waits for the application or is in its hands, and it could go on: what waits for its turn, or to be tried again, is no
+  /// standstill, unless something else of this partition has a turn.
+  bool owes_work() const noexcept {
+    const bool is_excused = turns_awaited > 0 && turns_held == 0;
+    return !is_ended() && !paused_ && !is_excused && (has_data() || leased_bytes_ > 0);
+  }
+  std::size_t turns_awaited = 0;  ///< Of its handlers, by handler_slots.
+  std::size_t turns_held = 0;
   bool is_announced = false;  ///< The user knows of it.
   bool is_listed = false;     ///< In the engine's list of streams that have something to read.
 

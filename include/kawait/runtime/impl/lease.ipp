@@ -18,12 +18,18 @@ KAWAIT_DECL void lease::announce(std::uint32_t bits) noexcept {
   if (!(old & queued)) queue->push(this);
 }
 
+// Record after record marks, and the executor looks now and then. It clears `queued` first and reads the marks then, so that who finds
+// `queued` set after its mark was made (both in the one order of sequential consistency) need not say so again.
+KAWAIT_DECL void lease::announce_mark() noexcept {
+  info->activity.fetch_add(1, std::memory_order_relaxed);
+  if (!(state_.load() & queued)) announce(0);
+}
+
 KAWAIT_DECL void lease::mark_done_through(std::int64_t next) noexcept {
   std::int64_t seen = done_through_.load(std::memory_order_relaxed);
-  while (seen < next && !done_through_.compare_exchange_weak(seen, next, std::memory_order_acq_rel)) {
+  while (seen < next && !done_through_.compare_exchange_weak(seen, next)) {
   }
-  info->activity.fetch_add(1, std::memory_order_relaxed);
-  announce(0);
+  announce_mark();
 }
 
 KAWAIT_DECL void lease::mark_one_done(std::uint32_t ordinal, std::int64_t offset) {
@@ -31,27 +37,26 @@ KAWAIT_DECL void lease::mark_one_done(std::uint32_t ordinal, std::int64_t offset
   std::atomic<std::int64_t>* marks = marks_.load(std::memory_order_acquire);
   if (!marks) {
     auto* const fresh = new std::atomic<std::int64_t>[record_count]();
-    if (marks_.compare_exchange_strong(marks, fresh, std::memory_order_acq_rel)) {
+    if (marks_.compare_exchange_strong(marks, fresh)) {
       marks = fresh;
     } else {
       delete[] fresh;  // another thread was first
     }
   }
-  marks[ordinal].store(offset + 1, std::memory_order_release);
-  info->activity.fetch_add(1, std::memory_order_relaxed);
-  announce(0);
+  marks[ordinal].store(offset + 1);
+  announce_mark();
 }
 
 KAWAIT_DECL void lease::release() noexcept { announce(released); }
 
 KAWAIT_DECL std::int64_t lease::low_water_mark() noexcept {
   const std::int64_t through = done_through();
-  const auto* const marks = marks_.load(std::memory_order_acquire);
+  const auto* const marks = marks_.load();
   if (!marks) return through;
   // A broker may begin with records below the position: they were never handed out, so nobody will mark them.
   const std::int64_t covered = segments.front().header.base_offset < first_offset ? std::max(through, first_offset) : through;
   while (marks_seen_ < record_count) {
-    std::int64_t next = marks[marks_seen_].load(std::memory_order_acquire);
+    std::int64_t next = marks[marks_seen_].load();
     if (next == 0 && run_ < covered) {
       const std::int64_t offset = offset_of(marks_seen_);
       if (offset < covered) next = offset + 1;
@@ -163,7 +168,7 @@ KAWAIT_DECL void release_queue::drain() {
   lease* l = take();
   while (l) {
     lease* const next = l->next_;
-    const std::uint32_t old = l->state_.fetch_and(~std::uint32_t{lease::queued}, std::memory_order_acq_rel);
+    const std::uint32_t old = l->state_.fetch_and(~std::uint32_t{lease::queued});
     if (old & lease::released) {
       const std::unique_ptr<lease> owned(l);
       if (sink_) sink_->on_released(*l);

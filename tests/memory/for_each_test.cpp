@@ -1,0 +1,56 @@
+// What for_each_record costs: a plain function no allocation a record.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+#include "simulation/handlers.hpp"
+
+namespace {
+
+std::atomic<std::size_t> allocations{0};
+
+}  // namespace
+
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  if (void* const p = std::malloc(size > 0 ? size : 1)) return p;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+
+namespace embedded {
+namespace {
+
+TEST_CASE("for_each_record with a plain function allocates nothing for a record") {
+  const bool bounded = GENERATE(false, true);
+  const auto codec = GENERATE(kawait::wire::codec::none, kawait::wire::codec::zstd);
+  CAPTURE(bounded, static_cast<int>(codec));
+  constexpr std::size_t batches = 20, size = 1000;
+  stage s;
+  for (std::size_t i = 0; i < batches; ++i) {
+    testing::append_options options;
+    options.codec = codec;
+    s.broker.append("orders", 0, numbers(static_cast<int>(size)), options);
+  }
+  std::size_t records = 0, within = 0, last = 0;
+  const auto handler = [&](const kawait::record& r) {
+    const std::size_t now = allocations.load(std::memory_order_relaxed);
+    // From a record to the next of the same record batch.
+    if (records++ > 0 && r.ordinal() > 0) within += now - last;
+    last = now;
+  };
+  if (bounded) {
+    s.each_record(handler, kawait::concurrency(3), kawait::retry(3), kawait::skip([](const kawait::skipped_work&) {}));
+  } else {
+    s.each_record(handler);
+  }
+  REQUIRE(s.until([&] { return records == batches * size; }, 1min));
+  CHECK(within == 0);
+  CHECK(allocations.load() > 0);
+}
+
+}  // namespace
+}  // namespace embedded
