@@ -1,5 +1,6 @@
 #pragma once
 
+#include <kawait/core/topic_name.hpp>
 #include <kawait/runtime/engine.hpp>
 
 #include <string>
@@ -109,7 +110,7 @@ KAWAIT_DECL asio::awaitable<result<position_driver::answers>> engine::find_offse
   const auto self = shared_from_this();
   if (is_over()) co_return answer(why_over());
   for (const auto& w : wishes) {
-    if (failure bad = detail::check_topic(w.partition.topic)) co_return answer(std::move(bad));
+    if (failure bad = check_topic_name(w.partition.topic)) co_return answer(std::move(bad));
     if (w.partition.partition < 0) co_return answer(failure(kafka_error::unknown_topic_or_partition, w.partition.to_string()));
   }
   start_metadata();

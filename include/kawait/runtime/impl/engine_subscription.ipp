@@ -2,26 +2,13 @@
 
 #include <algorithm>
 
+#include <kawait/core/topic_name.hpp>
 #include <kawait/detail/list_of.hpp>
 #include <kawait/runtime/engine.hpp>
 
 namespace kawait::runtime {
 
 // What is to be read, by a group or without one.
-
-namespace detail {
-
-/// Kafka's rule for topic names; a broker would leave a wrong one unmatched without a word.
-inline failure check_topic(const std::string& name) {
-  const auto legal = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-  };
-  if (!name.empty() && name.size() <= 249 && name != "." && name != ".." && std::all_of(name.begin(), name.end(), legal)) return {};
-  return failure(kafka_error::invalid_topic_exception,
-                 "topic '" + name + "': 1 to 249 of the characters a-z, A-Z, 0-9, '.', '_' and '-' make a name");
-}
-
-}  // namespace detail
 
 KAWAIT_DECL failure engine::subscribe(std::vector<std::string> names, std::optional<std::string> pattern) {
   if (!options_.group_id) return failure(errc::group_required, "subscribe");
@@ -31,7 +18,7 @@ KAWAIT_DECL failure engine::subscribe(std::vector<std::string> names, std::optio
   if (pattern && pattern->empty()) return failure(errc::not_subscribed, "subscribe_pattern: the pattern is empty");
   if (names.empty() && !pattern) return failure(errc::not_subscribed, "subscribe: no topic is named");
   for (const auto& name : names) {
-    if (failure bad = detail::check_topic(name)) return bad;
+    if (failure bad = check_topic_name(name)) return bad;
   }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
@@ -133,7 +120,7 @@ KAWAIT_DECL failure engine::assign(std::vector<topic_partition> partitions) {
   if (partitions.empty()) return failure(errc::not_subscribed, "assign: no partition is named");
   std::vector<std::string> names;
   for (const auto& p : partitions) {
-    if (failure bad = detail::check_topic(p.topic)) return bad;
+    if (failure bad = check_topic_name(p.topic)) return bad;
     if (p.partition < 0) return failure(kafka_error::unknown_topic_or_partition, p.to_string());
     names.push_back(p.topic);
   }

@@ -3,20 +3,13 @@
 #include <algorithm>
 #include <tuple>
 
+#include <kawait/core/topic_name.hpp>
 #include <kawait/testing/broker_core.hpp>
 #include <kawait/testing/impl/broker_refusals.ipp>
 
 namespace kawait::testing::broker_detail {
 
 inline constexpr std::int32_t most_partitions = 10'000;  // of a topic that a client asks for
-
-/// As Kafka: 1 to 249 of letters, digits, '.', '_' and '-', but neither "." nor "..".
-inline bool is_topic_name(std::string_view name) {
-  const auto legal = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-  };
-  return !name.empty() && name.size() <= 249 && name != "." && name != ".." && std::all_of(name.begin(), name.end(), legal);
-}
 
 inline void describe(core& owner, const cluster_topic& t, protocol::metadata_response::topic& out) {
   out.name = t.name;
