@@ -11,7 +11,8 @@ timeout 60 "$1/readme_snippet0" 127.0.0.1:1 2>"$words" || code=$?
 [ $code = 1 ] && grep -q '127.0.0.1:1' "$words" || { echo "exit code $code:"; cat "$words"; exit 1; }
 "$1/readme_snippet1"
 "$1/readme_snippet2"
-# The third is the example, word for word.
+"$1/readme_snippet3"
+# The last is the example, word for word.
 sed -n '/^## Testing your consumer/,/^## /p' "$root/README.md" | sed -n '/^```cpp/,/^```/p' | sed '1d;$d' |
   diff - "$root/examples/test_your_consumer.cpp" || { echo "the README's test is not examples/test_your_consumer.cpp"; exit 1; }
 
@@ -20,4 +21,9 @@ sed -n '/^## Testing your consumer/,/^## /p' "$root/README.md" | sed -n '/^```cp
 
 grep -oE '^\./[a-z]+/[a-z]+\.sh|`\./[a-z]+/[a-z.]+\.sh|`(examples|bench)/[a-z_]+\.(cpp|sh)' "$root/README.md" | tr -d '`' | sort -u |
   while read -r named; do [ -e "$root/$named" ] || { echo "the README names $named, which is not there"; exit 1; }; done
+# A row of the table names a test case and the file that it is in.
+grep -oE '\["[^"]+"\]\([^)]+\)' "$root/README.md" | sort -u | while IFS= read -r link; do
+  file=${link##*\(} name=${link#\[}
+  grep -qF "TEST_CASE(${name%\](*}" "$root/${file%)}" || { echo "the README names a test that is not there: $link"; exit 1; }
+done
 echo "readme: the snippets run"

@@ -95,6 +95,41 @@ TEST_CASE("a handler that takes two seconds delays its partition's revocation, a
   }
 }
 
+// Contract rows 11 and 23: no barrier, however many there are.
+TEST_CASE("of fifty members none stops reading while one more joins, but for the partition that moves", "[group]") {
+  constexpr std::int32_t partitions = 102;
+  story s(partitions);
+  std::vector<actor*> members;
+  for (int i = 0; i < 50; ++i) members.push_back(&s.join("m" + std::to_string(i)));
+  const auto owned = [&] {
+    std::size_t sum = 0;
+    for (const actor* m : members) sum += m->owned().size();
+    return sum;
+  };
+  s.write_all(partitions, 1);
+  REQUIRE(s.until([&] { return owned() == partitions && s.log.records() == partitions; }));
+  const std::size_t ownerships = s.log.all().size(), revoked = s.log.ended(kawait::end_reason::revoked);
+  const kawait::uuid topic = s.broker.topic_id("orders");
+  std::set<std::int32_t> late;
+  members.push_back(&s.join("last"));
+  // While the group changes each partition gets a record ten times a second, and has it read within the second.
+  for (std::size_t round = 1; round <= 200; ++round) {
+    s.write_all(partitions, 1);
+    s.world.advance(100ms);
+    for (std::int32_t p = 0; p < partitions; ++p) {
+      if (s.log.seen(topic_id_partition(topic, p)) + 9 < round) late.insert(p);
+    }
+  }
+  REQUIRE(s.until_done(partitions));
+  CHECK(members.back()->owned().size() == 2);
+  const std::size_t moved = s.log.all().size() - ownerships;
+  CHECK(moved == 2);
+  CHECK(s.log.ended(kawait::end_reason::revoked) - revoked == moved);
+  CHECK(late.size() <= moved);
+  CHECK(s.log.ended(kawait::end_reason::lost) == 0);
+  CHECK(s.log.repeated() == 0);
+}
+
 TEST_CASE("a handler that never returns is cancelled at the deadline, its work undone, and the member stays", "[group]") {
   for (const auto g : generations) {
     CAPTURE(static_cast<int>(g));
