@@ -3,7 +3,6 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,45 +14,13 @@
 #include <asio/awaitable.hpp>
 
 #include <kawait/batch.hpp>
+#include <kawait/close_options.hpp>
 #include <kawait/config.hpp>
 #include <kawait/event.hpp>
+#include <kawait/offsets.hpp>
 #include <kawait/partition.hpp>
 
 namespace kawait {
-
-/// What becomes of the membership when the consumer closes (KIP-1092): default_, a dynamic member leaves, a static one leaves for a while
-/// and keeps its partitions; leave_group, a static one leaves for good, too; remain_in_group, a dynamic one says nothing and is a member
-/// until its session ends, so that a quick restart moves no partition of others.
-using leave_kind = machine::leave_kind;
-
-/// What async_close may do differently.
-struct close_options {
-  /// For all of it: drain, commit, leave.
-  std::chrono::milliseconds timeout{30'000};
-  leave_kind membership = leave_kind::default_;
-
-  close_options() = default;
-  template <class Rep, class Period>
-  close_options(std::chrono::duration<Rep, Period> t, leave_kind m = leave_kind::default_)
-      : timeout(std::chrono::duration_cast<std::chrono::milliseconds>(t)), membership(m) {}
-  close_options(leave_kind m) : membership(m) {}
-};
-
-/// The offset to commit for a partition: that of the next record to be read.
-using offset_map = std::map<topic_partition, std::int64_t>;
-
-/// A record's place: what async_offsets_for_times finds.
-struct offset_and_timestamp {
-  std::int64_t offset = -1;
-  std::chrono::sys_time<std::chrono::milliseconds> timestamp;  ///< As record::timestamp().
-
-  friend bool operator==(const offset_and_timestamp&, const offset_and_timestamp&) = default;
-};
-
-/// What to look for: the first record of this time or later.
-using time_map = std::map<topic_partition, std::chrono::system_clock::time_point>;
-/// What was found; nothing where no record is that late.
-using found_map = std::map<topic_partition, std::optional<offset_and_timestamp>>;
 
 /// A consumer of Apache Kafka 4.0 or newer: a member of a group of the consumer protocol (KIP-848), or a reader of assigned partitions.
 ///
@@ -189,9 +156,9 @@ class consumer {
 
   /// Lets the revoked partitions go: completes once their work in hand is done and committed. Until then the broker is not told. If
   /// nobody calls it, it happens by itself at half the deadline (0.9 x rebalance time-out). Holding a batch of such a partition while
-  /// awaiting this waits for the deadline; half-way a last_warning() says so. Completes with void(std::error_code): errc::revocation_deadline (work was still in hand),
-  /// lost (the group went on without us meanwhile), commit_failed (given up nevertheless), closed, operation_aborted (only this wait was
-  /// cancelled; the drain goes on).
+  /// awaiting this waits for the deadline; half-way a last_warning() says so. Completes with void(std::error_code):
+  /// errc::revocation_deadline (work was still in hand), lost (the group went on without us meanwhile), commit_failed (given up
+  /// nevertheless), closed, operation_aborted (only this wait was cancelled; the drain goes on).
   KAWAIT_DECL asio::awaitable<void> async_incremental_unassign(revocation r);
   template <class Token>
   auto async_incremental_unassign(revocation r, Token&& token) {
@@ -202,7 +169,7 @@ class consumer {
     return detail::initiate<void>(get_executor(), unassign_operation(engine_, std::move(r)), std::forward<Token>(token), &words);
   }
 
-  /// Commits what is done of all partitions, or the offsets given. Completes with void(std::error_code, commit_result):
+  /// Commits what is done of all partitions, or the offsets given, with or without metadata. Completes with void(std::error_code, commit_result):
   /// - errc::commit_failed if any was refused, or not answered within default.api.timeout.ms (errc::request_timeout); the result says
   ///   which and why. Of partitions that are not ours nothing is sent, their status is errc::not_assigned. Where the consumer was
   ///   closed or has failed before the answer, the status is errc::not_assigned, closed, or what ended the consumer.
@@ -212,8 +179,9 @@ class consumer {
   /// g++ 12 takes no braced list inside a co_await expression: give the map a name first.
   KAWAIT_DECL asio::awaitable<commit_result> async_commit();
   KAWAIT_DECL asio::awaitable<commit_result> async_commit(offset_map offsets);
+  KAWAIT_DECL asio::awaitable<commit_result> async_commit(metadata_map offsets);
   template <class Token>
-    requires(!std::convertible_to<Token, offset_map>)
+    requires(!std::convertible_to<Token, offset_map> && !std::convertible_to<Token, metadata_map>)
   auto async_commit(Token&& token) {
     return detail::initiate<commit_result>(get_executor(), commit_operation(engine_), std::forward<Token>(token));
   }
@@ -223,11 +191,19 @@ class consumer {
   }
   template <class Token>
   auto async_commit(offset_map offsets, Token&& token) {
+    return async_commit(detail::without_metadata(std::move(offsets)), std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_commit(offset_map offsets, diagnostics& words, Token&& token) {
+    return async_commit(detail::without_metadata(std::move(offsets)), words, std::forward<Token>(token));
+  }
+  template <class Token>
+  auto async_commit(metadata_map offsets, Token&& token) {
     return detail::initiate<commit_result>(get_executor(), commit_offsets_operation(engine_, std::move(offsets)),
                                            std::forward<Token>(token));
   }
   template <class Token>
-  auto async_commit(offset_map offsets, diagnostics& words, Token&& token) {
+  auto async_commit(metadata_map offsets, diagnostics& words, Token&& token) {
     return detail::initiate<commit_result>(get_executor(), commit_offsets_operation(engine_, std::move(offsets)),
                                            std::forward<Token>(token), &words);
   }
@@ -245,6 +221,13 @@ class consumer {
   auto async_committed(std::vector<topic_partition> partitions, diagnostics& words, Token&& token) {
     return detail::initiate<offset_map>(get_executor(), committed_operation(engine_, std::move(partitions)), std::forward<Token>(token),
                                         &words);
+  }
+
+  /// The same with the metadata that was committed beside each offset; completes with void(std::error_code, metadata_map).
+  KAWAIT_DECL asio::awaitable<metadata_map> async_committed_metadata(std::vector<topic_partition> partitions);
+  template <class Token>
+  auto async_committed_metadata(std::vector<topic_partition> partitions, Token&& token) {
+    return detail::initiate<metadata_map>(get_executor(), metadata_operation(engine_, std::move(partitions)), std::forward<Token>(token));
   }
 
   /// The first offset that each partition's log holds: 0, or higher once old records were deleted. Of any partitions, whether they are
@@ -348,9 +331,9 @@ class consumer {
     asio::awaitable<std::pair<failure, commit_result>> operator()() const { return commit_done(engine); }
   };
   struct commit_offsets_operation {
-    commit_offsets_operation(engine_ptr e, offset_map o) : engine(std::move(e)), offsets(std::move(o)) {}
+    commit_offsets_operation(engine_ptr e, metadata_map o) : engine(std::move(e)), offsets(std::move(o)) {}
     engine_ptr engine;
-    offset_map offsets;
+    metadata_map offsets;
     asio::awaitable<std::pair<failure, commit_result>> operator()() const { return commit_offsets(engine, offsets); }
   };
   struct committed_operation {
@@ -360,6 +343,12 @@ class consumer {
     asio::awaitable<result<offset_map>> operator()() const { return committed(engine, partitions); }
   };
 
+  struct metadata_operation {
+    metadata_operation(engine_ptr e, std::vector<topic_partition> p) : engine(std::move(e)), partitions(std::move(p)) {}
+    engine_ptr engine;
+    std::vector<topic_partition> partitions;
+    asio::awaitable<result<metadata_map>> operator()() const { return committed_metadata(engine, partitions); }
+  };
   struct edges_operation {
     edges_operation(engine_ptr e, bool is_end, std::vector<topic_partition> p)
         : engine(std::move(e)), end(is_end), partitions(std::move(p)) {}
@@ -379,8 +368,9 @@ class consumer {
   KAWAIT_DECL static asio::awaitable<result<event>> next_event(engine_ptr e);
   KAWAIT_DECL static asio::awaitable<failure> unassign(engine_ptr e, revocation r);
   KAWAIT_DECL static asio::awaitable<std::pair<failure, commit_result>> commit_done(engine_ptr e);
-  KAWAIT_DECL static asio::awaitable<std::pair<failure, commit_result>> commit_offsets(engine_ptr e, offset_map offsets);
+  KAWAIT_DECL static asio::awaitable<std::pair<failure, commit_result>> commit_offsets(engine_ptr e, metadata_map offsets);
   KAWAIT_DECL static asio::awaitable<result<offset_map>> committed(engine_ptr e, std::vector<topic_partition> partitions);
+  KAWAIT_DECL static asio::awaitable<result<metadata_map>> committed_metadata(engine_ptr e, std::vector<topic_partition> partitions);
   KAWAIT_DECL static asio::awaitable<result<offset_map>> edges(engine_ptr e, bool end, std::vector<topic_partition> partitions);
   KAWAIT_DECL static asio::awaitable<result<found_map>> offsets_for_times(engine_ptr e, time_map times);
 

@@ -206,5 +206,44 @@ TEST_CASE("async_wait and try_next against a timer lose nothing") {
   s.run(&race);
 }
 
+// ---- max.poll.interval.ms.
+
+asio::awaitable<void> stands_still(scenario& s) {
+  const std::string topic = unique_name("still"), group = unique_name("group");
+  co_await s.admin.create_topic(topic, 2);
+  load& l = s.make<load>(s.admin, topic, 2);
+  config impatient = s.settings(group);
+  impatient.max_poll_interval(2s).rebalance_timeout(30s);
+  member& a = s.subscribe("a", impatient, topic);
+  member& b = s.subscribe("b", s.settings(group), topic);
+  a.start();
+  b.start();
+  EVENTUALLY(a.owned().size() == 1 && b.owned().size() == 1);
+  a.work_time = [](const batch&) { return 60s; };
+  co_await l.add(20);
+  EVENTUALLY(a.consumer().last_warning().code == errc::poll_interval_exceeded);
+  a.work_time = nullptr;  // its handler was cancelled with its partition; from now on it works
+  for (std::int32_t p = 0; p < 2; ++p) {
+    const topic_partition name(topic, p);
+    EVENTUALLY(s.log.of(name).back()->done == 20);
+  }
+  EVENTUALLY(a.owned().size() == 1 && b.owned().size() == 1);  // back by itself
+  std::map<std::string, int> losses;
+  for (const ownership& o : s.log.all()) losses[o.member] += o.handle.end_reason() == end_reason::lost ? 1 : 0;
+  CHECK(losses["a"] == 1);
+  CHECK(losses["b"] == 0);
+  co_await a.close();
+  co_await b.close();
+  CHECK(s.log.violations().empty());
+  const auto told = co_await s.committed(group, topic, 2);
+  CHECK(told[0] == 20);
+  CHECK(told[1] == 20);
+}
+
+TEST_CASE("work that stands still for max.poll.interval: leave first, lost, and back by itself") {
+  scenario s;
+  s.run(&stands_still);
+}
+
 }  // namespace
 }  // namespace kawait::tests

@@ -299,5 +299,31 @@ TEST_CASE("an automatic commit that is refused is told by last_warning, since no
   CHECK(s.until_done(1));
 }
 
+TEST_CASE("metadata is kept beside an offset, and told again", "[group]") {
+  for (const auto g : generations) {
+    CAPTURE(static_cast<int>(g));
+    story s(2, of_generation(g));
+    actor& a = s.join("a", s.settings("a").auto_commit(false));
+    s.write_all(2);
+    REQUIRE(s.until([&] { return s.log.records() == 20; }));
+    const topic_partition first("orders", 0), second("orders", 1);
+    const kawait::metadata_map both{{first, {7, "page 3"}}, {second, {9, ""}}};
+    std::optional<std::error_code> committed;
+    a.consumer().async_commit(both, [&](std::error_code ec, const kawait::commit_result&) { committed = ec; });
+    REQUIRE(s.until([&] { return committed.has_value(); }, 1s));
+    CHECK(!*committed);
+    std::optional<kawait::metadata_map> told;
+    a.consumer().async_committed_metadata({first, second}, [&](std::error_code, kawait::metadata_map m) { told = std::move(m); });
+    REQUIRE(s.until([&] { return told.has_value(); }, 1s));
+    CHECK(*told == both);
+    std::optional<kawait::offset_map> offsets;
+    a.consumer().async_committed({first, second}, [&](std::error_code, kawait::offset_map m) { offsets = std::move(m); });
+    REQUIRE(s.until([&] { return offsets.has_value(); }, 1s));
+    CHECK(*offsets == kawait::offset_map{{first, 7}, {second, 9}});
+    s.log.expect_committed(topic_id_partition(s.broker.topic_id("orders"), 0), 7);
+    s.log.expect_committed(topic_id_partition(s.broker.topic_id("orders"), 1), 9);
+  }
+}
+
 }  // namespace
 }  // namespace embedded

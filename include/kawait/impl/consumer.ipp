@@ -79,7 +79,7 @@ KAWAIT_DECL asio::awaitable<std::pair<failure, commit_result>> consumer::commit_
   co_return detail::to_commit_result(std::move(outcomes));
 }
 
-KAWAIT_DECL asio::awaitable<std::pair<failure, commit_result>> consumer::commit_offsets(engine_ptr e, offset_map offsets) {
+KAWAIT_DECL asio::awaitable<std::pair<failure, commit_result>> consumer::commit_offsets(engine_ptr e, metadata_map offsets) {
   std::pair<failure, commit_result> refused;
   if (!e->settings().group_id) {
     refused.first = failure(errc::group_required, "commit");
@@ -87,12 +87,14 @@ KAWAIT_DECL asio::awaitable<std::pair<failure, commit_result>> consumer::commit_
   }
   std::vector<machine::commit_item> items;
   std::vector<machine::commit_outcome> not_ours;
-  for (const auto& [name, offset] : offsets) {
+  for (const auto& [name, wanted] : offsets) {
+    const std::int64_t offset = wanted.offset;
     const auto stream = e->find(name);
     machine::commit_item item;
     item.topic = name.topic;
     item.lease.partition.partition = name.partition;
     item.offset = offset_and_epoch(offset);
+    item.metadata = wanted.metadata;
     if (!stream) {
       not_ours.emplace_back(item, failure(errc::not_assigned, name.to_string()));
     } else if (offset < 0) {
@@ -108,15 +110,24 @@ KAWAIT_DECL asio::awaitable<std::pair<failure, commit_result>> consumer::commit_
   co_return detail::to_commit_result(std::move(outcomes));
 }
 
-KAWAIT_DECL asio::awaitable<result<offset_map>> consumer::committed(engine_ptr e, std::vector<topic_partition> partitions) {
+KAWAIT_DECL asio::awaitable<result<metadata_map>> consumer::committed_metadata(engine_ptr e, std::vector<topic_partition> partitions) {
   auto offsets = co_await e->committed(std::move(partitions));
   if (!offsets) {
     failure bad = std::move(offsets).error();
     if (e->is_over()) bad = e->why_over();
-    co_return result<offset_map>(std::move(bad));
+    co_return result<metadata_map>(std::move(bad));
   }
+  metadata_map map;
+  for (auto& c : *offsets) map[c.partition] = offset_and_metadata(c.offset.offset, std::move(c.metadata));
+  result<metadata_map> all(std::move(map));
+  co_return all;
+}
+
+KAWAIT_DECL asio::awaitable<result<offset_map>> consumer::committed(engine_ptr e, std::vector<topic_partition> partitions) {
+  auto told = co_await committed_metadata(std::move(e), std::move(partitions));
+  if (!told) co_return result<offset_map>(std::move(told).error());
   offset_map map;
-  for (const auto& [name, offset] : *offsets) map[name] = offset.offset;
+  for (const auto& [name, committed] : *told) map[name] = committed.offset;
   result<offset_map> all(std::move(map));
   co_return all;
 }
@@ -182,6 +193,14 @@ KAWAIT_DECL asio::awaitable<commit_result> consumer::async_commit() {
 }
 
 KAWAIT_DECL asio::awaitable<commit_result> consumer::async_commit(offset_map offsets) {
+  return async_commit(detail::without_metadata(std::move(offsets)));
+}
+
+KAWAIT_DECL asio::awaitable<metadata_map> consumer::async_committed_metadata(std::vector<topic_partition> partitions) {
+  return detail::await_on<metadata_map>(get_executor(), metadata_operation(engine_, std::move(partitions)));
+}
+
+KAWAIT_DECL asio::awaitable<commit_result> consumer::async_commit(metadata_map offsets) {
   return detail::await_on<commit_result>(get_executor(), commit_offsets_operation(engine_, std::move(offsets)));
 }
 

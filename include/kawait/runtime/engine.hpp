@@ -102,7 +102,15 @@ class engine final : public std::enable_shared_from_this<engine>,
                                                                                     net::time_point deadline);
   KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_offsets(std::vector<machine::commit_item> items,
                                                                                    net::time_point deadline);
-  using committed_offsets = std::vector<std::pair<topic_partition, offset_and_epoch>>;
+  struct committed_offset {
+    topic_partition partition;
+    offset_and_epoch offset;
+    std::string metadata;
+
+    committed_offset(topic_partition p, const offset_and_epoch& o, std::string m)
+        : partition(std::move(p)), offset(o), metadata(std::move(m)) {}
+  };
+  using committed_offsets = std::vector<committed_offset>;
   /// Repeated until default.api.timeout.ms has passed.
   KAWAIT_DECL asio::awaitable<result<committed_offsets>> committed(std::vector<topic_partition> partitions);
   /// Offsets by time of any partitions, each named once: the leaders' answers, in their order. Repeated until default.api.timeout.ms

@@ -151,7 +151,7 @@ KAWAIT_DECL asio::awaitable<result<engine::committed_offsets>> engine::ask_commi
       for (const auto& p : topic.partitions) {
         const topic_partition tp(name, p.partition_index);
         if (p.error_code != 0) co_return answer(failure(static_cast<kafka_error>(p.error_code), "committed: " + tp.to_string()));
-        offsets.emplace_back(tp, offset_and_epoch(p.committed_offset, p.committed_leader_epoch));
+        offsets.emplace_back(tp, offset_and_epoch(p.committed_offset, p.committed_leader_epoch), std::string(p.metadata.value_or("")));
       }
     }
   }
