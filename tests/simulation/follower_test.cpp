@@ -9,12 +9,12 @@ using kawait::errc;
 
 /// Two racks with a node each; both have the one partition of "orders". The reader is where the leader is not.
 struct two_racks {
-  explicit two_racks(std::chrono::milliseconds max_age = 5min) : b(w, options()) {
+  explicit two_racks(std::chrono::milliseconds max_age = 5min, offset_reset reset = offset_reset::earliest) : b(w, options()) {
     b.create_topic("orders", 1);
     leader = b.leader("orders", 0);
     follower = 3 - leader;
     kawait::config c = plain();
-    c.client_rack(follower == 1 ? "a" : "b").metadata_max_age(max_age);
+    c.client_rack(follower == 1 ? "a" : "b").metadata_max_age(max_age).auto_offset_reset(reset);
     r.emplace(w, b, std::vector<std::int32_t>{0}, c);
   }
   static testing::broker_options options() {
@@ -161,6 +161,70 @@ TEST_CASE("follower: a selector that looks at no rack", "[follower]") {
   w.advance(1s);
   CHECK(r.seen[0] == range(0, 20));
   CHECK(r.errors.empty());
+}
+
+TEST_CASE("follower: that its log ends below is for the leader to say, and no truncation", "[follower]") {
+  two_racks t;
+  t.append(100);
+  REQUIRE(t.read_all());
+  t.w.advance(1s);
+  t.fetches();
+  int asked = 0;  // of the leader before the follower is believed
+  t.b.set_faults([&](const testing::request_view& q) {
+    if (q.api == api_key::fetch && q.node == t.leader && ++asked == 1) t.append(50);  // its own log was never cut
+    return fault();
+  });
+  t.b.log("orders", 0).truncate(50);
+  t.w.advance(5s);
+  CHECK(asked > 0);
+  t.append();
+  CHECK(t.read_all());
+  CHECK(t.r->seen[0] == range(0, t.b.end_offset("orders", 0)));
+  CHECK(t.r->consumer.last_warning().code != errc::log_truncated);
+  CHECK(t.r->errors.empty());
+}
+
+// A seek asks the follower at once, beside the fetch that is parked there; its answer comes when the leader has been gone back to.
+TEST_CASE("follower: a late refusal is no leader's, and no reset", "[follower]") {
+  for (const auto late : {700ms, 1100ms, 1500ms, 2200ms}) {
+    CAPTURE(late.count());
+    two_racks t(1s, kawait::offset_reset::latest);
+    t.w.advance(1s);
+    kawait::partition p = t.r->consumer.assignment().front();
+    p.seek(0);
+    t.append();
+    REQUIRE(t.read_all());
+    t.w.advance(2s);
+    int asked = 0;
+    t.b.set_faults([&](const testing::request_view& q) {
+      if (q.api != api_key::fetch) return fault();
+      if (q.node == t.leader) return fault::answered_late(2s);
+      if (++asked > 1) return fault();
+      fault refused = fault::answer_with(kafka_error::offset_out_of_range);
+      refused.answer_delay = late;
+      return refused;
+    });
+    const std::size_t looked_up = t.b.count(api_key::list_offsets);
+    p.seek(5);
+    t.w.advance(20s);
+    CHECK(t.b.count(api_key::list_offsets) == looked_up);
+    std::vector<std::int64_t> expected = range(0, 10);
+    for (std::int64_t o = 5; o < 10; ++o) expected.push_back(o);
+    CHECK(t.r->seen[0] == expected);
+  }
+}
+
+TEST_CASE("follower: a leader that names itself is not asked without pause", "[follower]") {
+  testing::world w;
+  testing::broker b(w, nodes(2));
+  b.create_topic("orders", 1);
+  assigned r(w, b, {0}, plain());
+  w.advance(1s);
+  b.set_preferred_replica("orders", 0, b.leader("orders", 0));
+  b.append("orders", 0, numbers(10));
+  const std::size_t before = b.count(api_key::fetch);
+  w.advance(1min);
+  CHECK(b.count(api_key::fetch) - before < 300);
 }
 
 TEST_CASE("follower: read to the end", "[follower]") {

@@ -124,6 +124,65 @@ TEST_CASE("observed: a member that is fenced, a broker that throttles and one th
   CHECK(told->connections > 0);
 }
 
+/// Throws whatever it is told.
+struct thrower : kawait::observer {
+  void on_joined(const joined&) override { fail(); }
+  void on_heartbeat(const heartbeat&) override { fail(); }
+  void on_assigned(const assigned&) override { fail(); }
+  void on_revoked(const revoked&) override { fail(); }
+  void on_drained(const drained&) override { fail(); }
+  void on_lost(const lost&) override { fail(); }
+  void on_left(const left&) override { fail(); }
+  void on_committed(const committed&) override { fail(); }
+  void on_fetched(const fetched&) override { fail(); }
+  void on_delivered(const delivered&) override { fail(); }
+  void on_connected(const connected&) override { fail(); }
+  void on_disconnected(const disconnected&) override { fail(); }
+  void on_throttled(const throttled&) override { fail(); }
+  void on_warned(const warned&) override { fail(); }
+  void on_ended(const ended&) override { fail(); }
+  void fail() {
+    ++thrown;
+    throw std::runtime_error("observer");
+  }
+  std::size_t thrown = 0;
+};
+
+TEST_CASE("observed: by one that throws, and nothing is different", "[group]") {
+  story s;
+  const auto bad = std::make_shared<thrower>();
+  const auto good = std::make_shared<notes>();  // hears all the same
+  actor& a = s.join("a", s.settings("a").add_observer(bad).add_observer(good));
+  s.write_all(2);
+  REQUIRE(s.until_done(2));
+  s.broker.throttle(api_key::fetch, 100ms);
+  a.consumer().subscribe("orders", "misteak");
+  s.broker.group().fence("g", a.id());
+  REQUIRE(s.until([&] { return good->count("assigned 2") == 2; }, 1min));
+  s.write_all(2);
+  REQUIRE(s.until_done(2));
+  actor& gone = s.join("gone", s.settings("gone").add_observer(bad));
+  s.world.advance(10s);
+  gone.vanish();
+  a.close();
+  REQUIRE(s.until([&] { return a.closed && a.has_ended; }, 10s));
+  CHECK(!*a.closed);
+  CHECK(bad->thrown > 30);
+}
+
+TEST_CASE("observed: a consumer that is destroyed has lost what it had", "[group]") {
+  story s;
+  const auto told = std::make_shared<notes>();
+  actor& a = s.join("a", s.settings("a").add_observer(told));
+  REQUIRE(s.until([&] { return a.owned().size() == 2; }));
+  a.vanish();
+  s.world.advance(1s);
+  CHECK(told->count("lost 2") == 1);
+  CHECK(told->count("failed") == 1);
+  CHECK(told->lines.back() == "failed");
+  CHECK(told->connections == 0);
+}
+
 TEST_CASE("observed: the logger's lines, by level", "[group]") {
   using kawait::log_level;
   for (const log_level most : {log_level::error, log_level::warn, log_level::info, log_level::debug}) {

@@ -290,5 +290,37 @@ TEST_CASE("closing leaves the group, or remains in it", "[group]") {
   }
 }
 
+TEST_CASE("a static member that unsubscribes, and then closes for good, says so", "[group]") {
+  story s;
+  actor& a = s.join("a", s.settings("a").group_instance_id("i"));
+  a.work_time = [](const kawait::batch&) { return 5s; };
+  s.write_all(2);
+  REQUIRE(s.until([&] { return s.log.records() == 20; }));
+  const unsubscribing u(s, a);
+  s.world.advance(1s);
+  std::optional<std::error_code> closed;
+  a.consumer().async_close(leave_kind::leave_group, [&](std::error_code ec) { closed = ec; });
+  REQUIRE(s.until([&] { return closed && u.told && a.has_ended; }, 10s));
+  CHECK(!s.is_member(a));
+}
+
+TEST_CASE("of a denied topic and one that is missing the latter is told once", "[group]") {
+  struct warnings : kawait::observer {
+    void on_warned(const warned& e) override { ++n[e.reason.code.value()]; }
+    std::map<int, int> n;
+  };
+  story s;
+  s.broker.create_topic("secret", 1);
+  s.broker.deny_topic("secret", true);
+  const auto told = std::make_shared<warnings>();
+  actor& a = s.join("a", s.settings("a").add_observer(told));
+  REQUIRE(s.until([&] { return a.owned().size() == 2; }));
+  a.consumer().subscribe("orders", "secret", "misteak");
+  s.world.advance(10min);
+  CHECK(told->n[static_cast<int>(kafka_error::unknown_topic_or_partition)] == 1);
+  CHECK(told->n[static_cast<int>(kafka_error::topic_authorization_failed)] > 50);  // once a heartbeat
+  CHECK(s.count(api_key::metadata) < 200);
+}
+
 }  // namespace
 }  // namespace embedded

@@ -19,8 +19,8 @@ namespace kawait {
 
 /// Hears of what a consumer does, as it happens; override what is of interest. Given to config::add_observer.
 ///
-/// Called on the consumer's executor, between two steps of its work: it must not block, nor call the consumer, nor throw (what it throws
-/// ends the consumer). Views in events hold until the call returns. Without an observer nothing of this is computed.
+/// Called on the consumer's executor, in the middle of its work: it must not block, nor call the consumer. What it throws is dropped: who
+/// looks on cannot harm what he looks at. Views in events hold until the call returns. Without an observer nothing of this is computed.
 class observer {
  public:
   using duration = std::chrono::nanoseconds;
@@ -53,7 +53,7 @@ class observer {
     duration took;
     const failure& outcome;             ///< errc::revocation_deadline, lost, commit_failed, closed; none.
   };
-  /// Partitions that we had are others' already.
+  /// Partitions that we had are others' already; or that we had when the consumer failed or was destroyed.
   struct lost {
     std::span<const topic_partition> partitions;
     const failure& reason;
@@ -140,9 +140,14 @@ class observers {
   /// Whether anybody listens: else there is nothing to compute.
   explicit operator bool() const noexcept { return list_ != nullptr; }
   template <class Event>
-  void tell(void (observer::*call)(const Event&), const Event& e) const {
+  void tell(void (observer::*call)(const Event&), const Event& e) const noexcept {
     if (!list_) return;
-    for (const auto& o : *list_) std::invoke(call, *o, e);
+    for (const auto& o : *list_) {
+      try {
+        std::invoke(call, *o, e);
+      } catch (...) {  // told in the middle of an end, or of a hand-out: there is nobody to whom it could go
+      }
+    }
   }
 
  private:

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 #include <kawait/metrics_observer.hpp>
 
@@ -22,7 +24,10 @@ class metrics_page {
     if (!labels_.empty() || !labels.empty()) {
       text_.append("{").append(labels_).append(labels_.empty() || labels.empty() ? "" : ",").append(labels).append("}");
     }
-    text_.append(" ").append(std::to_string(value)).append("\n");
+    // Not std::to_string, whose decimal point is the locale's.
+    std::array<char, 32> digits{};
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+    text_.append(" ").append(digits.data(), end).append("\n");
   }
   template <class Number>
   void one(std::string_view name, std::string_view type, std::string_view help, Number value) {

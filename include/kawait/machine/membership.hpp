@@ -101,6 +101,7 @@ class membership {
   const std::optional<std::string>& instance_id() const noexcept { return options_.instance_id; }
   /// Drained, no commit unanswered: nothing is left to be done but to leave, for which no coordinator is worth waiting.
   KAWAIT_DECL bool has_only_to_leave() const noexcept;
+  bool is_unsubscribed() const noexcept { return in<unsubscribed>(); }
   bool heartbeat_in_flight() const noexcept { return in_flight_.has_value(); }
   /// Counts the heartbeats that were answered, so that a commit can wait for the next.
   std::uint64_t heartbeats_answered() const noexcept { return answered_; }

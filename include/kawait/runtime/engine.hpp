@@ -179,6 +179,8 @@ class engine final : public std::enable_shared_from_this<engine>,
     failure outcome;
     bool has_left = false;
   };
+  KAWAIT_DECL void on_subscription_changed(std::vector<std::string> names);
+  KAWAIT_DECL void on_subscription_denied(const failure& why);
   KAWAIT_DECL void ask_for_subscribed();
   KAWAIT_DECL void check_subscription();
   KAWAIT_DECL asio::awaitable<void> watch_departure(std::shared_ptr<departure> one);
@@ -262,7 +264,7 @@ class engine final : public std::enable_shared_from_this<engine>,
 
   std::variant<created, running, closing, over> state_;
   std::vector<std::string> subscribed_;          // by name
-  std::set<std::string> troubled_;               // those of them that are not there or denied, as the user was told
+  std::map<std::string, kafka_error> troubled_;  // those of them that are not there or denied, as the user was told
   failure denial_;                               // of the group, which does not say which topics: the metadata will
   std::shared_ptr<departure> departure_;         // under way
   bool asks_metadata_ = false;

@@ -123,7 +123,10 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   /// A broker had nothing to read at `offset`, and now.
   KAWAIT_DECL void on_end_seen(std::int64_t offset);
   /// A broker had something there that it did not send.
-  void on_more_seen() noexcept { end_seen_.reset(); }
+  void on_more_seen() noexcept {
+    end_seen_.reset();
+    passed_over_ = 0;
+  }
   /// A broker sent nothing of it, and other partitions' records. Of `partitions` that take turns each has had its own before so
   /// many answers are over, if it has something.
   KAWAIT_DECL void on_passed_over(std::int64_t offset, std::size_t partitions);

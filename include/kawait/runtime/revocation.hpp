@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
@@ -31,6 +32,8 @@ class revocation_state {
     changed_.notify_all();
   }
   bool is_started() const noexcept { return started_; }
+  /// Whether nobody has been warned yet that work is still in hand: one will be, of all who wait.
+  bool is_to_warn() noexcept { return !std::exchange(warned_, true); }
 
   /// One partition is given up. The first failure is the whole's. Returns whether it was the last.
   bool on_partition_done(const failure& why) {
@@ -50,6 +53,7 @@ class revocation_state {
   std::size_t left_;
   failure result_;
   bool started_ = false;
+  bool warned_ = false;
 };
 
 /// A change of the assignment; only the delta.

@@ -36,16 +36,18 @@ KAWAIT_DECL void membership::subscribe(std::vector<std::string> names, std::opti
 }
 
 KAWAIT_DECL void membership::leave(leave_kind kind) {
+  const auto epoch = kind == leave_kind::leave_group ? leave_epoch : default_leave_epoch();
+  const bool silent = kind == leave_kind::remain_in_group && !options_.instance_id;
+  const std::optional<std::int32_t> last_word = silent ? std::optional<std::int32_t>() : epoch;
   if (auto* l = std::get_if<leaving>(&state_)) {
     l->rejoin = false;
+    if (kind != leave_kind::default_) l->epoch = last_word;  // who unsubscribed, and now closes otherwise
     return;
   }
   if (auto* d = std::get_if<departing>(&state_)) {
     d->rejoin = false;
     return;
   }
-  const auto epoch = kind == leave_kind::leave_group ? leave_epoch : default_leave_epoch();
-  const bool silent = kind == leave_kind::remain_in_group && !options_.instance_id;
   const auto* j = std::get_if<joining>(&state_);
   target_.clear();
   unresolved_.clear();
@@ -55,7 +57,7 @@ KAWAIT_DECL void membership::leave(leave_kind kind) {
     finish_leaving(false);
   } else {
     if (in<stalling>() || in<resigning>()) lose_all(poll_timeout());
-    state_ = leaving{silent ? std::optional<std::int32_t>() : epoch, false};
+    state_ = leaving{last_word, false};
   }
 }
 

@@ -160,6 +160,7 @@ KAWAIT_DECL asio::awaitable<void> engine::watch_close(net::time_point drain_dead
 KAWAIT_DECL asio::awaitable<void> engine::close_assigned(net::time_point drain_deadline) {
   auto streams = assignment();
   const auto all = std::make_shared<revocation_state>(executor_, streams, environment_.now(), drain_deadline);
+  tell_revoked(streams, drain_deadline);
   for (const auto& s : streams) end_stream(*s, end_reason::closed, {});
   co_await drain(all);
   while (!all->is_done() && !is_over()) co_await all->changed().wait();
@@ -207,6 +208,9 @@ KAWAIT_DECL void engine::finish(failure why) {
 
 KAWAIT_DECL void engine::end_all(end_reason why, const failure& error) {
   auto streams = assignment();
+  auto open = streams;
+  std::erase_if(open, [](const stream_ptr& s) { return s->is_ended() || !s->is_announced; });
+  tell_lost(open, error ? error : failure(errc::closed));
   for (const auto& [id, s] : retired_) streams.push_back(s);
   for (const auto& s : streams) {
     end_stream(*s, why, error);

@@ -72,8 +72,8 @@ KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and
 // A leader says so at once, without records: who does not go there must not ask again without pause. Followers have no say in it.
 KAWAIT_DECL void engine::on_sent_away(partition_stream& stream, std::int32_t node, std::int32_t follower) {
   const auto leader = metadata_.cluster().leader_of(stream.id().partition);
-  if (leader && leader->node == node && fetches_.prefer(stream, follower)) return;
-  const std::string words = ": node " + std::to_string(node) + " sends readers to node " + std::to_string(follower) + ", which is not known";
+  if (leader && leader->node == node && follower != node && fetches_.prefer(stream, follower)) return;
+  const std::string words = ": node " + std::to_string(node) + " sends readers to node " + std::to_string(follower) + ", which is no other known";
   warn(failure(kafka_error::replica_not_available, stream.name().to_string() + words));
   fetches_.suspend(stream);
 }
@@ -83,11 +83,18 @@ KAWAIT_DECL void engine::on_node_failed(std::int32_t node) { fetches_.forget_fol
 KAWAIT_DECL void engine::on_fetch_error(partition_stream& stream, const partition_data& data, std::int32_t node) {
   const auto code = static_cast<kafka_error>(data.error_code);
   const auto& diverging = data.diverging_epoch;
-  // Whatever a follower refuses, an offset that is out of its range above all, is for the leader to say. Not without a pause: the
-  // leader may send us back.
-  if (code != kafka_error::none && fetches_.forget_follower(stream, node)) {
-    fetches_.suspend(stream);
-    return;
+  const auto leader = metadata_.cluster().leader_of(stream.id().partition);
+  const bool is_leader = leader && leader->node == node;
+  const bool is_of_leaders = code == kafka_error::not_leader_or_follower || code == kafka_error::fenced_leader_epoch;
+  // Whatever a follower refuses, an offset that is out of its range or an epoch that has ended before it above all, is for the leader
+  // to say. That it is not ours any more makes it no leader: a seek asks it beside the fetch that is parked there, the leader is gone
+  // back to meanwhile, then comes the answer. Not without a pause: the leader may send us back.
+  if (code != kafka_error::none || diverging.end_offset >= 0) {
+    const bool was_ours = fetches_.forget_follower(stream, node);
+    if (was_ours || (!is_leader && !is_of_leaders)) {
+      fetches_.suspend(stream);
+      return;
+    }
   }
   switch (code) {
     case kafka_error::none:
@@ -209,9 +216,7 @@ KAWAIT_DECL void engine::on_unresolved(const std::vector<uuid>& ids) {
 
 KAWAIT_DECL void engine::on_group_warning(const failure& why) {
   if (why.code != kafka_error::topic_authorization_failed || subscribed_.empty()) return warn(why);
-  denial_ = why;
-  ask_for_subscribed();
-  metadata_.request_refresh();
+  on_subscription_denied(why);
 }
 
 KAWAIT_DECL void engine::on_group_failed(const failure& why) { finish(why); }

@@ -33,7 +33,7 @@ KAWAIT_DECL void engine::tell_revoked(const std::vector<stream_ptr>& streams, ne
 
 KAWAIT_DECL void engine::tell_drained(const revocation_state& revocation, const partition_stream& stream,
                                       const failure& outcome) const {
-  if (!options_.observers) return;
+  if (!options_.observers || !stream.is_announced) return;
   const topic_partition name = stream.name();
   options_.observers.tell(&observer::on_drained, observer::drained{name, environment_.now() - revocation.began(), outcome});
 }

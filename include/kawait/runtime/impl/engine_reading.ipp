@@ -180,7 +180,7 @@ KAWAIT_DECL asio::awaitable<failure> engine::unassign(std::shared_ptr<revocation
   while (!revocation->is_done() && !is_over()) {
     if (environment_.now() < half) {
       co_await revocation->changed().wait_until(half);
-      if (environment_.now() >= half) warn_of_held(*revocation);
+      if (environment_.now() >= half && revocation->is_to_warn()) warn_of_held(*revocation);
     } else {
       co_await revocation->changed().wait();
     }

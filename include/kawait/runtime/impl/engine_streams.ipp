@@ -165,7 +165,7 @@ KAWAIT_DECL void engine::on_revoked(const machine::revoke_partitions& revoked) {
   if (now_closing) deadline = std::min(deadline, now_closing->drain_deadline);
   if (departure_) deadline = std::min(deadline, departure_->drain_deadline);
   const auto revocation = std::make_shared<revocation_state>(executor_, std::move(streams), environment_.now(), deadline);
-  tell_revoked(revocation->streams(), deadline);
+  tell_revoked(known, deadline);
   if (!known.empty()) {
     assignment_change change(assignment_change::kind::revoked, std::move(known));
     change.revocation = revocation;

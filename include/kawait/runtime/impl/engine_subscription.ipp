@@ -28,8 +28,7 @@ KAWAIT_DECL failure engine::subscribe(std::vector<std::string> names, std::optio
     commits_.set_member(group_->membership(), [this] { group_->wake(); });
     positions_.set_member(group_->membership());
   }
-  subscribed_ = names;
-  ask_for_subscribed();
+  on_subscription_changed(names);
   group_->membership().subscribe(std::move(names), std::move(pattern));
   group_->wake();
   return {};
@@ -37,9 +36,25 @@ KAWAIT_DECL failure engine::subscribe(std::vector<std::string> names, std::optio
 
 // Asked for by name as the member joins: the topics are known when they are assigned, and the user hears of those that are not there.
 KAWAIT_DECL void engine::ask_for_subscribed() {
-  troubled_.clear();
-  metadata_.cluster().want_names(subscribed_);
+  auto names = subscribed_;
+  std::erase_if(names, [this](const std::string& name) { return troubled_.contains(name); });
+  metadata_.cluster().want_names(std::move(names));
   metadata_.wake();
+}
+
+KAWAIT_DECL void engine::on_subscription_changed(std::vector<std::string> names) {
+  subscribed_ = std::move(names);
+  troubled_.clear();
+  denial_ = failure();
+  ask_for_subscribed();
+}
+
+// The coordinator does not say which: the metadata does. What is not there was told already.
+KAWAIT_DECL void engine::on_subscription_denied(const failure& why) {
+  denial_ = why;
+  std::erase_if(troubled_, [](const auto& t) { return t.second == kafka_error::topic_authorization_failed; });
+  ask_for_subscribed();
+  metadata_.request_refresh();
 }
 
 // After an answer. A name that is refused is told once and asked for no more, until the subscription changes or the group refuses it:
@@ -61,8 +76,8 @@ KAWAIT_DECL void engine::check_subscription() {
     if (denied.empty()) warn(plain);
   }
   if (missing.empty() && denied.empty()) return;
-  troubled_.insert(missing.begin(), missing.end());
-  troubled_.insert(denied.begin(), denied.end());
+  for (const auto& name : missing) troubled_.emplace(name, kafka_error::unknown_topic_or_partition);
+  for (const auto& name : denied) troubled_.emplace(name, kafka_error::topic_authorization_failed);
   cluster.want_names(std::move(wanted));
   metadata_.wake();
   if (!missing.empty()) {
@@ -81,9 +96,8 @@ KAWAIT_DECL asio::awaitable<failure> engine::unsubscribe(milliseconds timeout) {
   if (!assigned_names_.empty() || (!group_ && !streams_.empty())) {
     co_return failure(errc::not_in_manual_mode, "unsubscribe after assign");
   }
-  if (!group_) co_return failure();
-  subscribed_.clear();
-  ask_for_subscribed();
+  if (!group_ || (group_->membership().is_unsubscribed() && !departure_)) co_return failure();
+  on_subscription_changed({});
   group_->membership().leave(machine::leave_kind::default_);
   group_->wake();
   if (std::holds_alternative<created>(state_)) co_return failure();

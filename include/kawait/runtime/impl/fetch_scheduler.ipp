@@ -3,6 +3,7 @@
 #include <kawait/runtime/fetch_scheduler.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace kawait::runtime {
 
@@ -39,7 +40,7 @@ KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
   }
   const std::int32_t node = leader ? node_for(place, leader->node) : -1;
   if (place.node != node && place.node >= 0) fetchers_.at(place.node)->remove(id);
-  place.node = node;
+  if (std::exchange(place.node, node) != node) stream.on_more_seen();  // what one broker answered tells nothing of another's log
   if (!leader) return;
   const offset_and_epoch from = *stream.fetch_position();
   const std::size_t room = stream.quota() - std::min(stream.held_bytes(), stream.quota() - 1);
@@ -59,7 +60,8 @@ KAWAIT_DECL bool fetch_scheduler::prefer(partition_stream& stream, std::int32_t 
   if (!metadata_.cluster().find_broker(follower)) return false;
   placement& place = placements_[stream.id().partition];
   place.follower = follower;
-  place.follower_until = environment_.now() + options_.metadata_max_age;
+  // Longer than an answer takes, or the two would be asked in turn as fast as they answer.
+  place.follower_until = environment_.now() + std::max(options_.metadata_max_age, options_.retry_backoff_max);
   update(stream);
   return true;
 }
