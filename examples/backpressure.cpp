@@ -1,13 +1,13 @@
-// Some sinks are slower than Kafka. Each partition here has a bounded queue and a writer that empties it; who finds his queue full pauses
-// his partition until it is half empty. The others go on at their pace, and memory is bounded.
+// Some sinks are slower than Kafka. Each partition here has a bounded queue and a writer that empties it; who finds his queue
+// full pauses his partition until it is half empty. The others go on at their pace, and memory is bounded.
 //
 //   backpressure BOOTSTRAP TOPIC GROUP SLOW
 //
-// SLOW: the number of the partition whose sink is slow. Ends by SIGINT and SIGTERM, with empty queues. On stdout: "written PARTITION
-// OFFSET", "paused PARTITION QUEUED", "resumed PARTITION QUEUED".
+// SLOW: the number of the partition whose sink is slow. Ends by SIGINT and SIGTERM, with empty queues. On stdout: "written
+// PARTITION OFFSET", "paused PARTITION QUEUED", "resumed PARTITION QUEUED".
 //
-// Who just awaits his sink between two reads needs none of this: what is not asked for is not fetched. A queue lets reading and writing
-// go on side by side, and a partition that is paused is not taken for one that stands still (max.poll.interval.ms).
+// Who just awaits his sink between two reads needs none of this: what is not asked for is not fetched. A queue lets reading and
+// writing go on side by side, and a partition that is paused is not taken for one that stands still (max.poll.interval.ms).
 
 #include <kawait/kawait.hpp>
 

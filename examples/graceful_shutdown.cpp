@@ -1,6 +1,7 @@
-// Ends in order when it is told to, and is looked at from outside: SIGTERM or SIGINT ends the streams, what is in hand is worked to its
-// end, what is done is committed, the group is left at once (no partition waits for a session to end), the process exits with 0. What
-// happens is logged on stderr; the metrics go to stdout at exit, in Prometheus' text format (a service answers GET /metrics with them).
+// Ends in order when it is told to, and is looked at from outside: SIGTERM or SIGINT ends the streams, what is in hand is worked
+// to its end, what is done is committed, the group is left at once (no partition waits for a session to end), the process exits
+// with 0. What happens is logged on stderr; the metrics go to stdout at exit, in Prometheus' text format (a service answers GET
+// /metrics with them).
 //
 //   graceful_shutdown BOOTSTRAP TOPIC GROUP
 //
@@ -16,7 +17,8 @@
 
 #include <iostream>
 
-// A handler of batches: takes a while with each. Nothing in it knows of shutdown: returning is done, and a batch in hand is finished.
+// A handler of batches: takes a while with each. Nothing in it knows of shutdown: returning is done, and a batch in hand is
+// finished.
 asio::awaitable<void> work(const kawait::batch& orders) {
   for (std::size_t left = orders.size_hint(); left > 0; left -= std::min<std::size_t>(left, 100)) {
     co_await kawait::sleep_for(std::chrono::milliseconds(20));  // a hundred at a time to another service
@@ -34,8 +36,8 @@ asio::awaitable<void> close_on_signal(kawait::consumer& consumer, asio::signal_s
   if (ended) co_return;  // the consumer has ended before any signal
   signals.clear();       // the next one does what it does to any process
   std::clog << "signal " << signal << ": drain, commit, leave" << std::endl;
-  // All of it within the time that whoever sent the signal waits before it kills (Kubernetes: 30 s). What was still in hand then, or
-  // could not be committed, is an error here, and comes again to the next owner.
+  // All of it within the time that whoever sent the signal waits before it kills (Kubernetes: 30 s). What was still in hand then,
+  // or could not be committed, is an error here, and comes again to the next owner.
   const kawait::close_options within(std::chrono::seconds(25));
   co_await consumer.async_close(within);
 }

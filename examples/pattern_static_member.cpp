@@ -1,6 +1,6 @@
-// A static member of a group that reads all topics whose names match a pattern, those made later included. Restarted within the session
-// time-out (the broker's group.consumer.session.timeout.ms), it gets its partitions back and no other member notices: rolling restarts
-// without rebalances.
+// A static member of a group that reads all topics whose names match a pattern, those made later included. Restarted within the
+// session time-out (the broker's group.consumer.session.timeout.ms), it gets its partitions back and no other member notices:
+// rolling restarts without rebalances.
 //
 //   pattern_static_member BOOTSTRAP PATTERN GROUP INSTANCE
 //

@@ -1,5 +1,5 @@
-// Reads what was written since a point in time, without a group, and stops at the end of what is there: for "what happened last night",
-// for rebuilding a table, for a test. Nothing is committed, and nobody's group notices.
+// Reads what was written since a point in time, without a group, and stops at the end of what is there: for "what happened last
+// night", for rebuilding a table, for a test. Nothing is committed, and nobody's group notices.
 //
 //   seek_to_timestamp BOOTSTRAP TOPIC PARTITIONS SINCE
 //

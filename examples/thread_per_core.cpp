@@ -1,10 +1,11 @@
-// In a service that has one io_context and one thread a core: a consumer on each, all in one group. The group shares the partitions out
-// among the cores as among machines; a record is read, worked on and counted on one thread, and nothing is locked. The service's own
-// work, here a port that answers with the counters, goes on beside it on the same contexts.
+// In a service that has one io_context and one thread a core: a consumer on each, all in one group. The group shares the
+// partitions out among the cores as among machines; a record is read, worked on and counted on one thread, and nothing is locked.
+// The service's own work, here a port that answers with the counters, goes on beside it on the same contexts.
 //
 //   thread_per_core BOOTSTRAP TOPIC GROUP CORES PORT
 //
-// PORT on 127.0.0.1, 0 for any: printed first; who connects is told "core PARTITIONS RECORDS", a line for each. Ends by SIGINT and SIGTERM.
+// PORT on 127.0.0.1, 0 for any: printed first; who connects is told "core PARTITIONS RECORDS", a line for each. Ends by SIGINT
+// and SIGTERM.
 
 #include <kawait/kawait.hpp>
 

@@ -1,10 +1,11 @@
-// Each record exactly once in a database, whatever is killed when: the offset is stored beside the data, in the same transaction, and
-// reading begins with what the database says. Kafka's committed offsets are not used; the group only shares the partitions out.
+// Each record exactly once in a database, whatever is killed when: the offset is stored beside the data, in the same transaction,
+// and reading begins with what the database says. Kafka's committed offsets are not used; the group only shares the partitions
+// out.
 //
 //   transactional_sink BOOTSTRAP TOPIC GROUP DATABASE
 //
-// DATABASE: a file of SQLite's, made if it is not there; records(topic, partition, offset, value) is what is read, next(topic, partition,
-// offset) where to go on. Ends by SIGINT and SIGTERM.
+// DATABASE: a file of SQLite's, made if it is not there; records(topic, partition, offset, value) is what is read, next(topic,
+// partition, offset) where to go on. Ends by SIGINT and SIGTERM.
 
 #include <kawait/kawait.hpp>
 
@@ -87,8 +88,9 @@ class transaction {
   database* db_;
 };
 
-// Data and offset together. False, and nothing is stored: another process has stored since `from` was read, one that the group gave the
-// partition to while this one stood still (a machine that slept). What a broker would have to fence, the transaction does.
+// Data and offset together. False, and nothing is stored: another process has stored since `from` was read, one that the group
+// gave the partition to while this one stood still (a machine that slept). What a broker would have to fence, the transaction
+// does.
 bool store(database& db, const kawait::partition& p, const kawait::batch& batch, std::int64_t from) {
   transaction all_or_nothing(db);
   statement go_on(db, p.name(), "UPDATE next SET offset = ?4 WHERE topic = ?1 AND partition = ?2 AND offset = ?3");
@@ -106,13 +108,15 @@ bool store(database& db, const kawait::partition& p, const kawait::batch& batch,
   return true;
 }
 
-// For each partition, as long as it is ours. SQLite blocks, for a commit to the disk: a service would put it on a thread of its own.
+// For each partition, as long as it is ours. SQLite blocks, for a commit to the disk: a service would put it on a thread of its
+// own.
 struct sink {
   explicit sink(database* d) : db(d) {}
   database* db;
 
   asio::awaitable<void> operator()(kawait::partition p) const {
-    statement(*db, p.name(), "INSERT OR IGNORE INTO next VALUES(?1, ?2, 0)").run();  // what is older than the log: auto.offset.reset
+    // From 0; where the log begins later, auto.offset.reset says where to go on.
+    statement(*db, p.name(), "INSERT OR IGNORE INTO next VALUES(?1, ?2, 0)").run();
     while (p.is_running()) {
       std::int64_t stored = statement(*db, p.name(), "SELECT offset FROM next WHERE topic = ?1 AND partition = ?2").run();
       p.seek(stored);

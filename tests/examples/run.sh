@@ -45,10 +45,11 @@ until_true 20 said broker :
 bootstrap=$(head -n 1 "$dir/broker")
 # PARTITION OFFSET, a line for each of orders' partitions: what GROUP has committed
 committed() {
-  awk -v g="$1:" '$2 == g && $3 == "committed" {for (i = 4; i <= NF; i++) {split($i, a, "@"); if (sub("^orders-", "", a[1])) o[a[1]] = a[2]}}
+  awk -v g="$1:" '$2 == g && $3 == "committed" {
+    for (i = 4; i <= NF; i++) {split($i, a, "@"); if (sub("^orders-", "", a[1])) o[a[1]] = a[2]}}
     END {for (p in o) print p, o[p]}' "$dir/broker" | sort
 }
-agree() { [ "$(eval "$1")" = "$(eval "$2")" ]; }
+agree() { [ "$($1)" = "$($2)" ]; }
 
 # Each key's records in their order, none twice; the offsets of all of them together were not.
 timeout 60 "$bin/ordered_by_key" "$bootstrap" orders by-key 3000 >"$dir/ordered" 2>"$dir/ordered.err" ||
@@ -84,12 +85,15 @@ handed_out() { sed -nE 's/^kawait_records_total\{.*partition="([0-9]+)"\} /\1 /p
 until_true 5 agree handed_out 'committed graceful'
 
 # From a record's own time: that one and all behind it, and none before.
-since() { timeout 20 "$bin/seek_to_timestamp" "$bootstrap" orders 4 "$2" >"$dir/$1" 2>"$dir/$1.err" || fail "seek_to_timestamp exited $?"; }
+since() {
+  timeout 20 "$bin/seek_to_timestamp" "$bootstrap" orders 4 "$2" >"$dir/$1" 2>"$dir/$1.err" || fail "seek_to_timestamp exited $?"
+}
 since all 1970-01-01T00:00:00Z
 time=$(awk '$1 == 0 {t[n++] = $3} END {print t[int(n / 2)]}' "$dir/all")
 since some "$(date -u -d "@$((time / 1000)).$(printf %03d $((time % 1000)))" +%Y-%m-%dT%H:%M:%S.%3NZ)"
 since hour 3600
-awk -v t="$time" 'FNR == 1 {file++} file == 1 {all[$1 " " $2] = $3} file == 2 {some[$1 " " $2] = 1; if ($3 < t) bad = "early: " $0}
+awk -v t="$time" 'FNR == 1 {file++} file == 1 {all[$1 " " $2] = $3}
+  file == 2 {some[$1 " " $2] = 1; if ($3 < t) bad = "early: " $0}
   file == 3 {hour[$1 " " $2] = 1}
   END {for (r in all) {if (!(r in hour)) bad = "not within the hour: " r; if (all[r] >= t && !(r in some)) bad = "missing: " r}
     if (bad) {print bad; exit 1}}' "$dir/all" "$dir/some" "$dir/hour" || fail "seek_to_timestamp"
@@ -104,10 +108,13 @@ awk '$1 == "written" {if ($3 != next_[$2]++) bad = "order: " $0; if (waits && $2
   $2 == 1 && $1 != "written" {waits = $1 == "paused"}
   END {if (next_[1] < 200 || next_[0] <= next_[1]) bad = "written " next_[0] " " next_[1]; if (others < 100) bad = "others waited"
     if (bad) {print bad; exit 1}}' "$dir/pressure" || fail "backpressure"
-until_true 5 agree "awk '\$1 == \"written\" {n[\$2]++} END {for (p in n) print p, n[p]}' '$dir/pressure' | sort" 'committed pressure'
+written() { awk '$1 == "written" {n[$2]++} END {for (p in n) print p, n[p]}' "$dir/pressure" | sort; }
+until_true 5 agree written 'committed pressure'
 
 # Two members have the matching topics between them. One restarts and has what it had; the other has heard of nothing.
-owned() { awk '{for (i = 2; i <= NF; i++) if ($1 == "assigned") o[$i] = 1; else delete o[$i]} END {for (p in o) print p}' "$dir/$1" | sort; }
+owned() {
+  awk '{for (i = 2; i <= NF; i++) if ($1 == "assigned") o[$i] = 1; else delete o[$i]} END {for (p in o) print p}' "$dir/$1" | sort
+}
 has_three() { [ "$(owned "$1" | wc -l)" = 3 ]; }
 start one pattern_static_member "$bootstrap" 'orders.*' fleet pod-1
 one=$pid
@@ -115,15 +122,24 @@ start other pattern_static_member "$bootstrap" 'orders.*' fleet pod-2
 other=$pid
 until_true 20 has_three one
 until_true 20 has_three other
-[ "$(owned one; owned other)" != "$(owned other; owned one)" ] || fail "the members are alike"
 [ "$( (owned one; owned other) | sort | tr '\n' ' ')" = "orders-0 orders-1 orders-2 orders-3 orders-eu-0 orders-eu-1 " ] ||
   fail "pattern_static_member reads other topics"
+# Members with partitions that there have been, and the highest epoch: it is a new one when anything has moved.
+epochs() {
+  awk '/^group fleet: member .* owns orders/ {if (!($4 in m)) n++; m[$4] = 1; if ($7 > top) top = $7}
+    END {print n + 0, top}' "$dir/broker"
+}
+seen() { [ "$(epochs | cut -d' ' -f1)" = "$1" ]; }
+until_true 5 seen 2
+before=$(epochs)
 mine=$(owned one)
 cp "$dir/other" "$dir/other_before"
 end TERM $one
 start again pattern_static_member "$bootstrap" 'orders.*' fleet pod-1
 one=$pid
 until_true 10 has_three again
+until_true 5 seen 3
+[ "$(epochs)" = "3 ${before#* }" ] || fail "the group noticed the restart: $before, then $(epochs)"
 [ "$(owned again)" = "$mine" ] || fail "other partitions after the restart"
 cmp "$dir/other" "$dir/other_before" || fail "the other member noticed"
 end TERM $one
@@ -149,8 +165,8 @@ except sqlite3.OperationalError: print(0)  # no table yet' "$dir/db" "$1"; }
   end KILL $first
   until_true 20 reaches $(($(sql 'SELECT max(offset) FROM next') + 100))
   end TERM $second
-  [ "$(sql 'SELECT count(*) FROM next JOIN (SELECT partition AS p, count(*) AS n, count(DISTINCT offset) AS d, max(offset) + 1 AS m
-    FROM records GROUP BY partition) ON p = partition WHERE n = offset AND d = offset AND m = offset')" = 4 ] ||
+  [ "$(sql 'SELECT count(*) FROM next JOIN (SELECT partition AS p, count(*) AS n, count(DISTINCT offset) AS d,
+    max(offset) + 1 AS m FROM records GROUP BY partition) ON p = partition WHERE n = offset AND d = offset AND m = offset')" = 4 ] ||
     fail "transactional_sink: not each record once"
   rows=$(sql 'SELECT count(*) FROM records')
 fi
