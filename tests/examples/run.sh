@@ -166,8 +166,8 @@ except sqlite3.OperationalError: print(0)  # no table yet' "$dir/db" "$1"; }
   until_true 20 reaches $(($(sql 'SELECT max(offset) FROM next') + 100))
   end TERM $second
   [ "$(sql 'SELECT count(*) FROM next JOIN (SELECT partition AS p, count(*) AS n, count(DISTINCT offset) AS d,
-    max(offset) + 1 AS m FROM records GROUP BY partition) ON p = partition WHERE n = offset AND d = offset AND m = offset')" = 4 ] ||
-    fail "transactional_sink: not each record once"
+    max(offset) + 1 AS m FROM records GROUP BY partition) ON p = partition
+    WHERE n = offset AND d = offset AND m = offset')" = 4 ] || fail "transactional_sink: not each record once"
   rows=$(sql 'SELECT count(*) FROM records')
 fi
 
