@@ -3,9 +3,9 @@
 set -euo pipefail
 bin=$(cd "$1" && pwd)
 dir=$(mktemp -d)
-broker= reader=
+running=() pid=
 cleanup() {
-  for p in $reader $broker; do kill -KILL "$p" 2>/dev/null || true; done
+  for p in ${running[@]+"${running[@]}"}; do kill -KILL "$p" 2>/dev/null || true; done
   rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -23,11 +23,33 @@ until_true() {  # SECONDS COMMAND...
   done
   fail "not within $1 s: ${*:2}"
 }
+start() {  # NAME PROGRAM ARGUMENT...: its output in $dir/NAME, its process in $pid
+  "$bin/$2" "${@:3}" >"$dir/$1" 2>"$dir/$1.err" &
+  pid=$!
+  running+=("$pid")
+}
+end() {  # SIGNAL PID: and the exit code is 0, unless it is killed
+  local code=0 each left=()
+  kill "-$1" "$2"
+  wait "$2" 2>/dev/null || code=$?
+  for each in "${running[@]}"; do [ "$each" = "$2" ] || left+=("$each"); done
+  running=(${left[@]+"${left[@]}"})
+  [ "$1" = KILL ] || [ $code = 0 ] || fail "exit code $code after SIG$1"
+}
+said() { grep -q -e "$2" "$dir/$1"; }
 
-"$bin/embedded_broker" --topic orders:4 --produce 2000 --session-timeout-ms 3000 --heartbeat-interval-ms 500 >"$dir/ready" &
-broker=$!
-until_true 20 test -s "$dir/ready"
-bootstrap=$(cat "$dir/ready")
+start broker embedded_broker --topic orders:4 --topic orders-eu:2 --topic audit:1 --produce 4000 --watch yes \
+  --session-timeout-ms 3000 --heartbeat-interval-ms 500
+broker=$pid
+until_true 20 said broker :
+bootstrap=$(head -n 1 "$dir/broker")
+# PARTITION OFFSET, a line for each of orders' partitions: what GROUP has committed
+committed() {
+  awk -v g="$1:" '$2 == g && $3 == "committed" {
+    for (i = 4; i <= NF; i++) {split($i, a, "@"); if (sub("^orders-", "", a[1])) o[a[1]] = a[2]}}
+    END {for (p in o) print p, o[p]}' "$dir/broker" | sort
+}
+agree() { [ "$($1)" = "$($2)" ]; }
 
 # Each key's records in their order, none twice; the offsets of all of them together were not.
 timeout 60 "$bin/ordered_by_key" "$bootstrap" orders by-key 3000 >"$dir/ordered" 2>"$dir/ordered.err" ||
@@ -46,19 +68,115 @@ count() { wc -l <"$dir/sink"; }
 has() { [ "$(count)" -ge "$1" ]; }
 for signal in KILL KILL TERM; do
   before=$(count)
-  "$bin/at_least_once" "$bootstrap" orders sink "$dir/sink" 2>"$dir/sink.err" &
-  reader=$!
-  until_true 30 has $((before + 2000))
-  kill -$signal $reader
-  code=0
-  wait $reader 2>/dev/null || code=$?
-  reader=
+  start at_least_once at_least_once "$bootstrap" orders sink "$dir/sink"
+  until_true 30 has $((before + 1500))
+  end $signal $pid
 done
-[ $code = 0 ] || fail "at_least_once: exit code $code after SIGTERM"
 cut -d' ' -f1,2 "$dir/sink" | sort -u | awk '{n[$1]++; if ($2 > top[$1]) top[$1] = $2}
   END {for (p in n) if (n[p] != top[p] + 1) {print p, n[p], top[p]; exit 1}}' || fail "at_least_once: records are missing"
 
-kill -TERM $broker
-wait $broker || fail "the broker ended with $?"
-broker=
-echo "examples: $(wc -l <"$dir/ordered") records in order of their keys, $(wc -l <"$dir/sink") on the disk"
+# Told to end: what is handed out is worked on, committed, and the group left.
+start page graceful_shutdown "$bootstrap" orders graceful
+until_true 20 said broker '^group graceful: committed orders'
+end TERM $pid
+said page.err 'left the group' || fail "graceful_shutdown did not leave"
+handed_out() { sed -nE 's/^kawait_records_total\{.*partition="([0-9]+)"\} /\1 /p' "$dir/page" | sort; }
+[ "$(handed_out | wc -l)" = 4 ] || fail "graceful_shutdown's metrics"
+until_true 5 agree handed_out 'committed graceful'
+
+# From a record's own time: that one and all behind it, and none before.
+since() {
+  timeout 20 "$bin/seek_to_timestamp" "$bootstrap" orders 4 "$2" >"$dir/$1" 2>"$dir/$1.err" || fail "seek_to_timestamp exited $?"
+}
+since all 1970-01-01T00:00:00Z
+time=$(awk '$1 == 0 {t[n++] = $3} END {print t[int(n / 2)]}' "$dir/all")
+since some "$(date -u -d "@$((time / 1000)).$(printf %03d $((time % 1000)))" +%Y-%m-%dT%H:%M:%S.%3NZ)"
+since hour 3600
+awk -v t="$time" 'FNR == 1 {file++} file == 1 {all[$1 " " $2] = $3}
+  file == 2 {some[$1 " " $2] = 1; if ($3 < t) bad = "early: " $0}
+  file == 3 {hour[$1 " " $2] = 1}
+  END {for (r in all) {if (!(r in hour)) bad = "not within the hour: " r; if (all[r] >= t && !(r in some)) bad = "missing: " r}
+    if (bad) {print bad; exit 1}}' "$dir/all" "$dir/some" "$dir/hour" || fail "seek_to_timestamp"
+[ "$(wc -l <"$dir/some")" -gt 100 ] || fail "seek_to_timestamp found too little"
+
+# The slow one's queue is bounded, the others do not wait for it, and nothing is left in a queue at the end.
+start pressure backpressure "$bootstrap" orders pressure 1
+until_true 20 said pressure '^resumed 1'
+end TERM $pid
+awk '$1 == "written" {if ($3 != next_[$2]++) bad = "order: " $0; if (waits && $2 != 1) others++}
+  $1 == "paused" {if ($3 > 1000) bad = "too long: " $0}
+  $2 == 1 && $1 != "written" {waits = $1 == "paused"}
+  END {if (next_[1] < 200 || next_[0] <= next_[1]) bad = "written " next_[0] " " next_[1]; if (others < 100) bad = "others waited"
+    if (bad) {print bad; exit 1}}' "$dir/pressure" || fail "backpressure"
+written() { awk '$1 == "written" {n[$2]++} END {for (p in n) print p, n[p]}' "$dir/pressure" | sort; }
+until_true 5 agree written 'committed pressure'
+
+# Two members have the matching topics between them. One restarts and has what it had; the other has heard of nothing.
+owned() {
+  awk '{for (i = 2; i <= NF; i++) if ($1 == "assigned") o[$i] = 1; else delete o[$i]} END {for (p in o) print p}' "$dir/$1" | sort
+}
+has_three() { [ "$(owned "$1" | wc -l)" = 3 ]; }
+start one pattern_static_member "$bootstrap" 'orders.*' fleet pod-1
+one=$pid
+start other pattern_static_member "$bootstrap" 'orders.*' fleet pod-2
+other=$pid
+until_true 20 has_three one
+until_true 20 has_three other
+[ "$( (owned one; owned other) | sort | tr '\n' ' ')" = "orders-0 orders-1 orders-2 orders-3 orders-eu-0 orders-eu-1 " ] ||
+  fail "pattern_static_member reads other topics"
+# Members with partitions that there have been, and the highest epoch: it is a new one when anything has moved.
+epochs() {
+  awk '/^group fleet: member .* owns orders/ {if (!($4 in m)) n++; m[$4] = 1; if ($7 > top) top = $7}
+    END {print n + 0, top}' "$dir/broker"
+}
+seen() { [ "$(epochs | cut -d' ' -f1)" = "$1" ]; }
+until_true 5 seen 2
+before=$(epochs)
+mine=$(owned one)
+cp "$dir/other" "$dir/other_before"
+end TERM $one
+start again pattern_static_member "$bootstrap" 'orders.*' fleet pod-1
+one=$pid
+until_true 10 has_three again
+until_true 5 seen 3
+[ "$(epochs)" = "3 ${before#* }" ] || fail "the group noticed the restart: $before, then $(epochs)"
+[ "$(owned again)" = "$mine" ] || fail "other partitions after the restart"
+cmp "$dir/other" "$dir/other_before" || fail "the other member noticed"
+end TERM $one
+end TERM $other
+
+# Killed at any time, and with another member beside it: each record once.
+rows=-
+if [ -x "$bin/transactional_sink" ]; then
+  sql() { python3 -c 'import sqlite3, sys
+try: print(*sqlite3.connect(sys.argv[1], timeout=10).execute(sys.argv[2]).fetchone())
+except sqlite3.OperationalError: print(0)  # no table yet' "$dir/db" "$1"; }
+  least='SELECT CASE WHEN count(*) = 4 THEN min(offset) ELSE 0 END FROM next'
+  reaches() { [ "$(sql "$least")" -ge "$1" ]; }
+  start table1 transactional_sink "$bootstrap" orders table "$dir/db"
+  until_true 20 reaches 300
+  end KILL $pid
+  start table2 transactional_sink "$bootstrap" orders table "$dir/db"
+  first=$pid
+  start table3 transactional_sink "$bootstrap" orders table "$dir/db"
+  second=$pid
+  # The one that is gone has a session to lose yet; then they share.
+  until_true 20 reaches $(($(sql 'SELECT max(offset) FROM next') + 100))
+  end KILL $first
+  until_true 20 reaches $(($(sql 'SELECT max(offset) FROM next') + 100))
+  end TERM $second
+  [ "$(sql 'SELECT count(*) FROM next JOIN (SELECT partition AS p, count(*) AS n, count(DISTINCT offset) AS d,
+    max(offset) + 1 AS m FROM records GROUP BY partition) ON p = partition
+    WHERE n = offset AND d = offset AND m = offset')" = 4 ] || fail "transactional_sink: not each record once"
+  rows=$(sql 'SELECT count(*) FROM records')
+fi
+
+# Two members in one process share the partitions, and the service answers meanwhile.
+start cores thread_per_core "$bootstrap" orders cores 2 0
+until_true 20 test -s "$dir/cores"
+ask() { cat <"/dev/tcp/127.0.0.1/$(head -n 1 "$dir/cores")" | awk '{if ($2 == 2 && $3 >= 500) n++} END {exit n != 2}'; }
+until_true 20 ask
+end TERM $pid
+
+end TERM $broker
+echo "examples: $(wc -l <"$dir/ordered") records in order of their keys, $(wc -l <"$dir/sink") on the disk, $rows in the table"
