@@ -52,9 +52,9 @@ KAWAIT_DECL void engine::on_subscription_changed(std::vector<std::string> names)
 // The coordinator does not say which: the metadata does. What is not there was told already.
 KAWAIT_DECL void engine::on_subscription_denied(const failure& why) {
   denial_ = why;
-  std::erase_if(troubled_, [](const auto& t) { return t.second == kafka_error::topic_authorization_failed; });
+  const auto again = std::erase_if(troubled_, [](const auto& t) { return t.second == kafka_error::topic_authorization_failed; });
   ask_for_subscribed();
-  metadata_.request_refresh();
+  if (again == 0) metadata_.request_refresh();  // of those that were known
 }
 
 // After an answer. A name that is refused is told once and asked for no more, until the subscription changes or the group refuses it:
