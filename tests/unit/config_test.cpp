@@ -219,6 +219,22 @@ TEST_CASE("config: what the consumer protocol has no use for tells what takes it
   }
 }
 
+TEST_CASE("config: other clients' names of what is no setting here say what it is") {
+  const std::vector<std::pair<std::string, std::string>> others = {
+      {"max.poll.records", "max.partition.fetch.bytes"},   {"key.deserializer", "record::key()"},
+      {"value.deserializer", "record::value()"},           {"interceptor.classes", "add_observer"},
+      {"statistics.interval.ms", "add_observer"},          {"allow.auto.create.topics", "creates no topic"},
+      {"enable.auto.offset.store", "done_through()"},      {"enable.partition.eof", "async_next_or_end"},
+  };
+  for (const auto& [name, meaning] : others) {
+    CAPTURE(name);
+    const std::string words = refusal(name, "100");
+    CHECK(contains(words, name + " = '100'"));
+    CHECK(contains(words, meaning));
+    CHECK(kawait::find_property(name) == nullptr);
+  }
+}
+
 TEST_CASE("config: group.protocol.type is accepted with a warning") {
   config c;
   c.set("group.protocol.type", "consumer");

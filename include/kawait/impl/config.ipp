@@ -106,6 +106,17 @@ inline std::string_view replacement_of(std::string_view name) {
   return {};
 }
 
+/// Java's and librdkafka's names of what is no setting here, and what it is.
+inline std::string_view meaning_of(std::string_view name) {
+  if (name == "max.poll.records") return "nothing is polled: a batch is what a fetch brought of a partition, bounded by max.partition.fetch.bytes";
+  if (name == "key.deserializer" || name == "value.deserializer") return "records are bytes: record::key() and record::value()";
+  if (name == "interceptor.classes" || name == "metric.reporters" || name == "statistics.interval.ms") return "see config::add_observer";
+  if (name == "allow.auto.create.topics") return "reading creates no topic";
+  if (name == "enable.auto.offset.store") return "what is done is said by done(), done_through() or done(record)";
+  if (name == "enable.partition.eof") return "see partition::async_next_or_end";
+  return {};
+}
+
 }  // namespace detail
 
 struct config::setter {
@@ -186,6 +197,9 @@ KAWAIT_DECL config& config::set(std::string_view name, std::string_view value) {
   }
   if (const auto instead = detail::replacement_of(name); !instead.empty()) {
     detail::refuse_setting(name, value, "has no meaning under group.protocol=consumer; set " + std::string(instead));
+  }
+  if (const auto meaning = detail::meaning_of(name); !meaning.empty()) {
+    detail::refuse_setting(name, value, "is no setting here: " + std::string(meaning));
   }
   if (name == "security.protocol" || name.starts_with("sasl.") || name.starts_with("ssl.")) {
     detail::refuse_setting(name, value, "TLS and SASL are not supported yet");
