@@ -51,5 +51,59 @@ TEST_CASE("any_order: room that a batch leaves while the next read hears of none
   CHECK(done == 6);
 }
 
+TEST_CASE("concurrency: one turn that is free wakes the one whose it is, not all of the partition that wait") {
+  stage s;
+  s.append(0, numbers(500));
+  net::condition go(s.world.executor());
+  bool is_open = false;
+  std::size_t done = 0;
+  s.each_record([&](kawait::record) -> asio::awaitable<void> {
+    if (!is_open) co_await go.wait();
+    co_await hop(2);
+    ++done;
+  }, any_order(300), concurrency(2));
+  s.world.advance(2s);  // two are at work, the others wait
+  REQUIRE(done == 0);
+  is_open = true;
+  go.notify_all();
+  std::size_t steps = 0;
+  for (std::size_t ran = 1; ran > 0; steps += ran) {
+    s.world.context().restart();
+    ran = s.world.context().poll();
+  }
+  CHECK(done == 500);
+  CHECK(steps < 10 * done);
+}
+
+TEST_CASE("concurrency: all that wait for a turn hear that they are cancelled, or that the partition is lost") {
+  const bool is_lost = GENERATE(false, true);
+  CAPTURE(is_lost);
+  stage s;
+  s.append(0, numbers(100));
+  int begun = 0, cancelled = 0;
+  s.each_record([&](kawait::record) -> asio::awaitable<void> {
+    ++begun;
+    try {
+      co_await kawait::sleep_for(1h);
+    } catch (const std::system_error&) {
+      ++cancelled;
+      throw;
+    }
+  }, any_order(50), concurrency(2));
+  s.world.advance(2s);
+  REQUIRE(begun == 2);
+  if (!is_lost) {
+    s.cancel.emit(asio::cancellation_type::terminal);
+    REQUIRE(s.until_ended());
+    CHECK(begun == 2);
+    CHECK(cancelled == 2);
+    return;
+  }
+  s.fence();
+  REQUIRE(s.until([&] { return begun == 4; }, 1min));  // given again, and begun anew
+  CHECK(cancelled == 2);
+  CHECK(!s.ended);
+}
+
 }  // namespace
 }  // namespace embedded
