@@ -11,6 +11,13 @@ using kawait::any_order;
 using kawait::by_key;
 using kawait::concurrency;
 
+// One of the two would be forgotten in silence.
+static_assert(kawait::detail::at_most_one_order<>);
+static_assert(kawait::detail::at_most_one_order<by_key, concurrency, kawait::retry>);
+static_assert(kawait::detail::at_most_one_order<kawait::skip, any_order>);
+static_assert(!kawait::detail::at_most_one_order<by_key, concurrency, any_order>);
+static_assert(!kawait::detail::at_most_one_order<any_order, any_order>);
+
 /// So many turns of the executor, each behind what is ready.
 asio::awaitable<void> hop(int times) {
   const asio::any_io_executor here = co_await asio::this_coro::executor;
