@@ -124,6 +124,8 @@ template <class Option>
 concept for_each_option = requires(for_each_settings& s, Option o) { s.set(std::move(o)); };
 template <class Option>
 concept within_partition = std::same_as<Option, by_key> || std::same_as<Option, any_order>;
+template <class... Options>
+inline constexpr bool at_most_one_order = (std::size_t{0} + ... + std::size_t{within_partition<Options>}) <= 1;
 
 }  // namespace detail
 }  // namespace kawait

@@ -154,7 +154,7 @@ class record_host_of final : public record_host {
 ///     auto charge = [&bank](kawait::record order, kawait::partition p) -> asio::awaitable<void> { ... };
 ///     co_await kawait::for_each_record(consumer, charge, kawait::by_key(8), kawait::concurrency(32), kawait::retry(5));
 ///
-/// Options, in any order: on, concurrency, by_key, any_order, stop, retry, skip (for_each_options.hpp).
+/// Options, in any order: on, concurrency, by_key or any_order, stop, retry, skip (for_each_options.hpp).
 ///
 /// - The record's bytes are there until the handler returns, or its coroutine has ended. Each that is done is a sign of life
 ///   (max.poll.interval.ms); long work on one says partition::keep_alive() now and then.
@@ -173,6 +173,7 @@ template <record_handler Handler, detail::for_each_option... Options>
 asio::awaitable<void> for_each_record(consumer& c, Handler handler, Options... options) {
   static_assert(detail::coroutine_handler<Handler, const record> || !(detail::within_partition<Options> || ...),
                 "by_key and any_order need a coroutine: a plain function is never called twice at once for one partition");
+  static_assert(detail::at_most_one_order<Options...>, "by_key or any_order, and once: each says how the records of a partition are handled");
   detail::for_each_settings settings;
   (settings.set(std::move(options)), ...);
   return detail::handler_host::run(

@@ -97,6 +97,7 @@ class record_crew : public std::enable_shared_from_this<record_crew> {
   bool is_reading_ = false;
   bool has_ended_ = false;       // no further batch comes
   bool quota_is_full_ = false;   // until a batch in hand is released
+  bool has_closed_ = false;      // a batch in hand was released since the last read began
   bool cancelled_ = false;       // by the host, which expects operation_aborted
   bool has_cancelled_workers_ = false;
   std::exception_ptr thrown_;

@@ -78,6 +78,7 @@ KAWAIT_DECL bool record_crew::hand_on() {
 
 KAWAIT_DECL void record_crew::start_read() {
   is_reading_ = true;
+  has_closed_ = false;
   auto on_batch = [self = shared_from_this()](std::error_code code, std::optional<batch> next) {
     self->on_read(code, std::move(next));
   };
@@ -87,8 +88,10 @@ KAWAIT_DECL void record_crew::start_read() {
 
 KAWAIT_DECL void record_crew::on_read(std::error_code code, std::optional<batch> next) {
   is_reading_ = false;
-  if (code == errc::lease_quota && !in_hand_.empty()) {
-    quota_is_full_ = true;
+  if (code == errc::lease_quota && (has_closed_ || !in_hand_.empty())) {
+    // The read finds the share full, and its answer is on its way; a worker ends a batch, which makes room; the answer comes. Waiting
+    // for a batch to end then would be for one that is over: the next read finds out.
+    quota_is_full_ = !has_closed_;
   } else if (code) {
     fail(std::make_exception_ptr(error(code, words_.text())));
   } else if (!next) {
@@ -187,6 +190,7 @@ KAWAIT_DECL void record_crew::close_if_done(held b) {
   b->what.done();
   in_hand_.erase(b);
   quota_is_full_ = false;
+  has_closed_ = true;
 }
 
 KAWAIT_DECL void record_crew::fail(std::exception_ptr why) {

@@ -10,6 +10,7 @@
 
 #include <kawait/core/result.hpp>
 #include <kawait/machine/backoff.hpp>
+#include <kawait/net/timer.hpp>
 #include <kawait/runtime/engine.hpp>
 
 namespace kawait::runtime {

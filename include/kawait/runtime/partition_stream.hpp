@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <variant>
@@ -93,6 +94,8 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   }
   std::size_t turns_awaited = 0;  ///< Of its handlers, by handler_slots.
   std::size_t turns_held = 0;
+  /// Who waits for a turn waits by itself, so that a turn wakes one of them; the end wakes all.
+  std::list<net::condition*> turn_waiters;
   bool is_announced = false;  ///< The user knows of it.
   bool is_listed = false;     ///< In the engine's list of streams that have something to read.
 

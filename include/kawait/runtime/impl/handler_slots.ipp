@@ -27,8 +27,15 @@ class excused {
 
 class handler_slots::waiter {
  public:
-  waiter(std::shared_ptr<handler_slots> slots, stream_ptr stream) : slots_(std::move(slots)), stream_(std::move(stream)) {
-    slots_->waiters_.push_back(this);
+  waiter(std::shared_ptr<handler_slots> slots, stream_ptr stream, const asio::any_io_executor& executor)
+      : slots_(std::move(slots)), stream_(std::move(stream)), woken_(executor) {
+    in_stream_ = stream_->turn_waiters.insert(stream_->turn_waiters.end(), &woken_);
+    try {
+      in_slots_ = slots_->waiters_.insert(slots_->waiters_.end(), this);
+    } catch (...) {
+      stream_->turn_waiters.erase(in_stream_);
+      throw;
+    }
     slots_->contended_.fetch_add(1, std::memory_order_relaxed);
   }
   waiter(const waiter&) = delete;
@@ -38,21 +45,27 @@ class handler_slots::waiter {
   }
 
   bool is_granted() const noexcept { return is_granted_; }
+  /// Notified when it is granted, and when the stream ends.
+  net::condition& woken() noexcept { return woken_; }
   void grant() {
     leave();
     is_granted_ = true;
     ++stream_->turns_held;
-    stream_->ended().notify_all();  // who waits for the end looks again, and so does this one
+    woken_.notify_all();
   }
 
  private:
   void leave() {
-    slots_->waiters_.remove(this);
+    slots_->waiters_.erase(in_slots_);
+    stream_->turn_waiters.erase(in_stream_);
     slots_->contended_.fetch_sub(1, std::memory_order_relaxed);
   }
 
   std::shared_ptr<handler_slots> slots_;
   stream_ptr stream_;
+  net::condition woken_;
+  std::list<waiter*>::iterator in_slots_;
+  std::list<net::condition*>::iterator in_stream_;
   bool is_granted_ = false;
 };
 
@@ -63,10 +76,12 @@ KAWAIT_DECL asio::awaitable<result<bool>> handler_slots::acquire(stream_ptr stre
     ++stream->turns_held;
     co_return result<bool>(true);
   }
-  waiter self(shared_from_this(), stream);
+  const asio::any_io_executor here = co_await asio::this_coro::executor;
+  const auto slots = shared_from_this();
+  waiter self(slots, stream, here);
   const detail::excused waiting(stream);
   while (!self.is_granted() && !stream->is_ended()) {
-    co_await stream->ended().wait();
+    co_await self.woken().wait();
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none && !self.is_granted()) co_return result<bool>(detail::aborted());
   }

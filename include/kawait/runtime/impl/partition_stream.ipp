@@ -347,6 +347,7 @@ KAWAIT_DECL void partition_stream::end(end_reason why, failure error) {
   gate_.close();
   wake_readers();
   ended_condition_.notify_all();
+  for (net::condition* w : turn_waiters) w->notify_all();
 }
 
 KAWAIT_DECL void partition_stream::on_marked(lease& l) {
