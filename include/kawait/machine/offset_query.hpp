@@ -45,6 +45,8 @@ class offset_query {
   struct answer {
     std::int64_t offset = unknown_offset;  ///< Unknown: no record is that late.
     std::int64_t timestamp = -1;           ///< Of the record there, if a time was asked for.
+
+    answer() noexcept {}  // not defaulted: clang 19 would know of it only behind the whole class, too late for optional<answer>
   };
   /// An answer for each wish, in their order; or why there is none.
   struct finished {
