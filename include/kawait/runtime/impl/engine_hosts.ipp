@@ -73,7 +73,8 @@ KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and
 KAWAIT_DECL void engine::on_sent_away(partition_stream& stream, std::int32_t node, std::int32_t follower) {
   const auto leader = metadata_.cluster().leader_of(stream.id().partition);
   if (leader && leader->node == node && follower != node && fetches_.prefer(stream, follower)) return;
-  const std::string words = ": node " + std::to_string(node) + " sends readers to node " + std::to_string(follower) + ", which is no other known";
+  const std::string where = follower == node ? "itself" : "node " + std::to_string(follower) + ", which is not known";
+  const std::string words = ": node " + std::to_string(node) + " sends readers to " + where;
   warn(failure(kafka_error::replica_not_available, stream.name().to_string() + words));
   fetches_.suspend(stream);
 }
