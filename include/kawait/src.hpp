@@ -38,6 +38,7 @@
 #include <kawait/machine/impl/offset_tracker.ipp>
 #include <kawait/machine/impl/poll_watch.ipp>
 #include <kawait/machine/impl/position_finder.ipp>
+#include <kawait/machine/impl/position_finder_answers.ipp>
 #endif
 
 #if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 2

@@ -91,6 +91,64 @@ TEST_CASE("embedded: offsets out of range are reset") {
   REQUIRE(w.run_until([&] { return r.total() == 39; }, 1min));
 }
 
+TEST_CASE("embedded: an offset that is out of range because its epoch is unknown was truncated (14, 15)") {
+  testing::world w;
+  testing::broker b(w.executor());
+  b.create_topic("orders", 1);
+  b.append("orders", 0, numbers(10));
+  // From a leader of which this one knows nothing.
+  testing::batch_writer lost(10);
+  lost.leader_epoch(42);
+  lost.add("key", "lost");
+  b.log("orders", 0).append_raw(lost.build());
+  std::size_t asked = 0;
+  b.set_faults([&](const testing::request_view& r) {
+    asked += r.api == api_key::offset_for_leader_epoch;
+    return fault();
+  });
+  SECTION("its end is unknown: the policy speaks, and a truncation is told") {
+    assigned r(w, b, {0}, plain());
+    REQUIRE(w.run_until([&] { return r.total() == 11; }, 1min));
+    REQUIRE(w.run_until([&] { return asked == 1; }, 1min));
+    REQUIRE(w.run_until([&] { return r.total() == 22; }, 1min));
+    CHECK(r.consumer.last_warning().code == kawait::errc::log_truncated);
+    CHECK(r.consumer.last_warning().words == "orders-0 goes on from offset 0");
+  }
+  SECTION("without a policy it is an error") {
+    kawait::config c;
+    assigned r(w, b, {0}, c.auto_offset_reset(offset_reset::none));
+    REQUIRE(w.run_until([&] { return !r.consumer.assignment().empty(); }, 1min));
+    r.consumer.assignment().front().seek(0);
+    r.errors.clear();
+    r.read();
+    REQUIRE(w.run_until([&] { return r.total() == 11; }, 1min));
+    REQUIRE(w.run_until([&] { return !r.errors.empty(); }, 1min));
+    CHECK(r.errors.back() == kawait::errc::log_truncated);
+    CHECK(asked == 1);
+  }
+}
+
+TEST_CASE("embedded: a truncation that shows as an offset out of range is gone back to, too (14)") {
+  testing::world w;
+  testing::broker b(w.executor(), nodes(2));
+  b.create_topic("orders", 1);
+  for (int i = 0; i < 4; ++i) b.append("orders", 0, numbers(5));
+  assigned r(w, b, {0}, plain());
+  REQUIRE(w.run_until([&] { return r.total() == 20; }, 1min));
+  bool refused = false;
+  b.set_faults([&](const testing::request_view& q) {
+    if (q.api != api_key::fetch || b.end_offset("orders", 0) > 10 || refused) return fault();
+    refused = true;
+    return fault::answer_with(kafka_error::offset_out_of_range);
+  });
+  b.elect_uncleanly("orders", 0, 3 - b.leader("orders", 0), 10);
+  REQUIRE(w.run_until([&] { return refused; }, 1min));
+  b.append("orders", 0, {producer_record("anew")});
+  REQUIRE(w.run_until([&] { return r.total() == 21; }, 5min));
+  CHECK(r.seen[0].back() == 10);
+  CHECK(r.consumer.last_warning().words == "orders-0 goes on from offset 10");
+}
+
 TEST_CASE("embedded: read_committed waits for transactions and shows no aborted record") {
   testing::world w;
   testing::broker b(w.executor());

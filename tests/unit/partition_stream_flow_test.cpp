@@ -150,6 +150,7 @@ TEST_CASE("an out-of-range position is looked up anew", "[stream]") {
   r.flow_from(0);
   r.stream->on_out_of_range();
   CHECK(r.host.out_of_ranges == 1);
+  CHECK(r.host.refused.offset == 0);
   CHECK(!r.stream->fetch_position());
   CHECK(!r.take());
   CHECK(!r.bad);
@@ -173,6 +174,7 @@ TEST_CASE("what was fetched before an offset went out of range is read first", "
   CHECK(!r.take());
   CHECK(!r.bad);
   CHECK(r.host.out_of_ranges == 1);
+  CHECK(r.host.refused.offset == 10);
   CHECK(!r.stream->fetch_position());
   r.stream->on_located(offset_and_epoch(50));
   CHECK(r.stream->position() == 50);

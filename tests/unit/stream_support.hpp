@@ -28,9 +28,13 @@ struct fake_host final : runtime::stream_host {
   void on_seek(runtime::partition_stream&) override { ++seeks; }
   void on_demand(runtime::partition_stream&) override { ++demands; }
   void on_readable(runtime::partition_stream&) override { ++readables; }
-  void on_out_of_range(runtime::partition_stream&) override { ++out_of_ranges; }
+  void on_out_of_range(runtime::partition_stream&, const offset_and_epoch& position) override {
+    ++out_of_ranges;
+    refused = position;
+  }
 
   int first_reads = 0, seeks = 0, demands = 0, readables = 0, out_of_ranges = 0;
+  offset_and_epoch refused;
 };
 
 /// Gives leases back to their streams, as the engine does.

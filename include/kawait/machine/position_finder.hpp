@@ -23,13 +23,15 @@
 #include <kawait/machine/time.hpp>
 #include <kawait/protocol/list_offsets.hpp>
 #include <kawait/protocol/offset_fetch.hpp>
+#include <kawait/protocol/offset_for_leader_epoch.hpp>
 
 namespace kawait::machine {
 
 /// Finds where partitions start to be read: the committed offset, else what the reset policy says, or the offset of a time.
 ///
 /// Only a broker's plain "no offset is committed" lets the reset policy speak. Every error that may pass is asked again, for as
-/// long as the partition is not removed. One OffsetFetch, and one ListOffsets for each broker, are in flight at a time.
+/// long as the partition is not removed. One OffsetFetch, and of ListOffsets and OffsetForLeaderEpoch one each for each broker, are
+/// in flight at a time.
 class position_finder {
  public:
   /// auto.offset.reset
@@ -39,7 +41,8 @@ class position_finder {
   enum class source {
     committed,  ///< The group's committed offset. Its leader epoch is still to be validated.
     reset,      ///< By the policy: no offset was committed, or what was asked for is out of range.
-    timestamp   ///< What from_timestamp() asked for; the offset is -1 if the partition has no record of that time or later.
+    timestamp,  ///< What from_timestamp() asked for; the offset is -1 if the partition has no record of that time or later.
+    truncated   ///< The log was cut below the position of from_out_of_range(): where the epochs part, else by the policy (KIP-320).
   };
 
   struct options {
@@ -88,6 +91,21 @@ class position_finder {
     KAWAIT_DECL protocol::list_offsets_request request(std::chrono::system_clock::time_point now = {}) const;
   };
 
+  /// Send OffsetForLeaderEpoch to the broker. on_epoch_ends or on_epoch_ends_failed tells what came of it.
+  struct find_epoch_ends {
+    struct item {
+      leased lease;
+      std::string topic;
+      std::int32_t leader_epoch = -1;  ///< The leader's.
+      std::int32_t epoch = -1;         ///< The one whose end is asked for.
+    };
+    std::int32_t node = -1;
+    std::vector<item> items;  ///< A topic's partitions are neighbours.
+
+    /// Refers to this effect.
+    KAWAIT_DECL protocol::offset_for_leader_epoch_request request() const;
+  };
+
   struct found {
     leased lease;
     offset_and_epoch position;
@@ -95,7 +113,7 @@ class position_finder {
     std::int64_t timestamp = -1;  ///< Of the record there, if a time was asked for.
   };
 
-  /// No position: no_offset under the policy none, a missing permission, what no retry can mend.
+  /// No position: no_offset or log_truncated under the policy none, a missing permission, what no retry can mend.
   struct not_found {
     leased lease;
     failure why;
@@ -104,8 +122,8 @@ class position_finder {
   /// cluster::request_refresh(): a leader is unknown or not the leader any more.
   struct refresh_metadata {};
 
-  using effect =
-      std::variant<idle, fetch_committed, list_offsets, found, not_found, refresh_metadata, kawait::machine::find_coordinator>;
+  using effect = std::variant<idle, fetch_committed, list_offsets, find_epoch_ends, found, not_found, refresh_metadata,
+                              kawait::machine::find_coordinator>;
 
   explicit position_finder(const options& o) : options_(o), group_pause_(o.backoff) {}
 
@@ -115,6 +133,9 @@ class position_finder {
   /// Asks for the policy's offset: no group, or the position is out of range. `policy` may differ from the configured one.
   KAWAIT_DECL void from_reset(const leased& lease, reset_policy policy);
   KAWAIT_DECL void from_reset(const leased& lease);
+  /// The leader refuses this position. It says so too of an epoch that it never had, after an unclean election: if the position has
+  /// an epoch, the leader is asked where that ends before the policy speaks.
+  KAWAIT_DECL void from_out_of_range(const leased& lease, const offset_and_epoch& position);
   /// Asks for the first offset at or after a time (ms since 1970), or one of list_offsets_request's special times.
   KAWAIT_DECL void from_timestamp(const leased& lease, std::int64_t timestamp);
   /// The same; if no record is that late, for the end. No record of that time is passed over that comes meanwhile.
@@ -135,6 +156,10 @@ class position_finder {
                                    std::uint64_t random_bits);
   /// The ListOffsets to that broker was not answered.
   KAWAIT_DECL void on_list_offsets_failed(std::int32_t node, const failure& why, time_point now, std::uint64_t random_bits);
+  KAWAIT_DECL void on_epoch_ends(std::int32_t node, const protocol::offset_for_leader_epoch_response& response, time_point now,
+                                 std::uint64_t random_bits);
+  /// The OffsetForLeaderEpoch to that broker was not answered.
+  KAWAIT_DECL void on_epoch_ends_failed(std::int32_t node, const failure& why, time_point now, std::uint64_t random_bits);
 
  private:
   using request_id = std::uint64_t;  // 0: none
@@ -149,7 +174,10 @@ class position_finder {
     bool asks_end = false;                // none was: the end is asked for, and then the time once more
     std::optional<offset_and_epoch> end;  // as it was before the time was asked for
   };
-  using question = std::variant<committed, by_time>;
+  struct by_epoch {
+    offset_and_epoch refused;
+  };
+  using question = std::variant<committed, by_time, by_epoch>;
 
   struct entry {
     leased lease;
@@ -164,7 +192,7 @@ class position_finder {
   struct sent {
     request_id id;
     std::vector<topic_id_partition> partitions;
-    std::map<std::string, uuid, std::less<>> ids;  // ListOffsets, and OffsetFetch before version 10, answer with names
+    std::map<std::string, uuid, std::less<>> ids;  // all but OffsetFetch from version 10 on answer with names
 
     template <class Items>
     sent(request_id i, const Items& items) : id(i) {
@@ -174,6 +202,7 @@ class position_finder {
       }
     }
   };
+  /// One kind of question to one broker.
   struct node_state {
     std::optional<sent> in_flight;
     time_point from{};
@@ -181,6 +210,7 @@ class position_finder {
 
     explicit node_state(const backoff_options& b) : pause(b) {}
   };
+  using node_states = std::map<std::int32_t, node_state>;
   /// What a broker said of one partition.
   struct told {
     kafka_error error;
@@ -198,11 +228,19 @@ class position_finder {
   KAWAIT_DECL std::optional<effect> next_ready();
   KAWAIT_DECL due find_due(time_point now, const cluster& metadata) const;
   KAWAIT_DECL effect send_committed(std::vector<fetch_committed::item> items);
-  KAWAIT_DECL effect send_list(std::int32_t node, std::vector<list_offsets::item> items);
+  /// Of what is asked for at brokers: the request to the first that may be asked now; else `next` is when to look again.
+  template <class Request>
+  std::optional<effect> send_first(node_states& nodes, std::map<std::int32_t, Request>& requests, time_point now, time_point& next);
+  /// The request that this answers is in flight no longer.
+  KAWAIT_DECL std::optional<sent> take_sent(node_states& nodes, std::int32_t node);
   KAWAIT_DECL entry* asked_in(const sent& request, const topic_id_partition& partition);
   KAWAIT_DECL void on_committed(entry& e, const told& t, time_point now, std::uint64_t random_bits);
   KAWAIT_DECL void on_listed(entry& e, const told& t, time_point now, std::uint64_t random_bits);
   KAWAIT_DECL void on_no_offset(entry& e, time_point now, std::uint64_t random_bits);
+  KAWAIT_DECL void on_epoch_end(entry& e, const told& t, time_point now, std::uint64_t random_bits);
+  KAWAIT_DECL void on_leader_error(entry& e, const failure& why, time_point now, std::uint64_t random_bits);
+  KAWAIT_DECL void on_leader_failed(node_states& nodes, std::int32_t node, const failure& why, time_point now,
+                                    std::uint64_t random_bits);
   KAWAIT_DECL void on_group_error(const sent& request, const failure& why, time_point now, std::uint64_t random_bits);
   KAWAIT_DECL void retry_unanswered(const sent& request, time_point now, std::uint64_t random_bits);
   KAWAIT_DECL void ask_again(const sent& request);
@@ -216,7 +254,8 @@ class position_finder {
   std::optional<sent> group_request_;
   time_point group_from_{};
   backoff group_pause_;
-  std::map<std::int32_t, node_state> nodes_;
+  node_states lists_;   // ListOffsets
+  node_states epochs_;  // OffsetForLeaderEpoch
 
   bool find_coordinator_ = false;
   bool refresh_ = false;
@@ -232,4 +271,5 @@ class position_finder {
 
 #if defined(KAWAIT_HEADER_ONLY)
 #include <kawait/machine/impl/position_finder.ipp>
+#include <kawait/machine/impl/position_finder_answers.ipp>
 #endif

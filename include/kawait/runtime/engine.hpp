@@ -142,7 +142,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void on_seek(partition_stream&) override;
   KAWAIT_DECL void on_demand(partition_stream&) override;
   KAWAIT_DECL void on_readable(partition_stream&) override;
-  KAWAIT_DECL void on_out_of_range(partition_stream&) override;
+  KAWAIT_DECL void on_out_of_range(partition_stream&, const offset_and_epoch& position) override;
   // --- fetch_host
   KAWAIT_DECL stream_ptr find_stream(const topic_id_partition&) override;
   KAWAIT_DECL void on_fetch_error(partition_stream&, const partition_data&, std::int32_t node) override;

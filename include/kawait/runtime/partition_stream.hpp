@@ -43,7 +43,8 @@ class stream_host {
   virtual void on_seek(partition_stream&) = 0;        ///< The position was set by the user; or the place is that is to be looked up.
   virtual void on_demand(partition_stream&) = 0;      ///< Paused, resumed, or room in its share of the buffer.
   virtual void on_readable(partition_stream&) = 0;    ///< Data, an error, or the end: a reader may go on.
-  virtual void on_out_of_range(partition_stream&) = 0;  ///< Its reader has reached an offset that the log does not hold.
+  /// Its reader has reached a position that the leader's log does not hold.
+  virtual void on_out_of_range(partition_stream&, const offset_and_epoch& position) = 0;
 
  protected:
   ~stream_host() = default;

@@ -53,6 +53,7 @@ class position_driver {
   /// For the query, or the finder if that is null.
   KAWAIT_DECL asio::awaitable<void> list_offsets(machine::position_finder::list_offsets what,
                                                  std::shared_ptr<machine::offset_query> query);
+  KAWAIT_DECL asio::awaitable<void> find_epoch_ends(machine::position_finder::find_epoch_ends what);
 
   task_group& tasks_;
   net::environment& environment_;

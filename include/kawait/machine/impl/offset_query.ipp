@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <kawait/machine/impl/position_finder.ipp>
+#include <kawait/machine/impl/position_finder_answers.ipp>
 #include <kawait/machine/offset_query.hpp>
 
 namespace kawait::machine {

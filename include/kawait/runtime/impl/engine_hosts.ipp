@@ -6,6 +6,14 @@
 
 namespace kawait::runtime {
 
+namespace detail {
+
+inline failure truncated(const partition_stream& stream, std::int64_t end) {
+  return failure(errc::log_truncated, stream.name().to_string() + " goes on from offset " + std::to_string(end));
+}
+
+}  // namespace detail
+
 // ---- What streams' readers do.
 
 KAWAIT_DECL void engine::on_first_read(partition_stream& stream) {
@@ -42,10 +50,10 @@ KAWAIT_DECL void engine::on_readable(partition_stream& stream) {
   if (mode_ == reading_mode::batches) list_ready(stream);
 }
 
-KAWAIT_DECL void engine::on_out_of_range(partition_stream& stream) {
+KAWAIT_DECL void engine::on_out_of_range(partition_stream& stream, const offset_and_epoch& position) {
   warn(failure(kafka_error::offset_out_of_range, stream.name().to_string()));
-  fetches_.update(stream);
-  positions_.finder().from_reset(stream.id());
+  fetches_.suspend(stream);
+  positions_.finder().from_out_of_range(stream.id(), position);
   positions_.wake();
 }
 
@@ -56,10 +64,10 @@ KAWAIT_DECL stream_ptr engine::find_stream(const topic_id_partition& partition) 
   return it == streams_.end() ? nullptr : it->second;
 }
 
-// The log was cut below our position: go to where the epochs part, unless the user wants to be told. Not at once, lest a broker that
-// says so again and again be asked as fast as it answers.
+// The log was cut below our position: go to where the epochs part, unless the user wants to be told. As behind an offset out of range,
+// not at once, lest a broker that says so again and again be asked as fast as it answers.
 KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and_epoch& end) {
-  const failure truncated(errc::log_truncated, stream.name().to_string() + " goes on from offset " + std::to_string(end.offset));
+  const failure truncated = detail::truncated(stream, end.offset);
   if (options_.auto_offset_reset == machine::position_finder::reset_policy::none && !options_.auto_offset_reset_back) {
     stream.fail(truncated);
     return;
@@ -251,6 +259,7 @@ KAWAIT_DECL void engine::on_position_found(const machine::position_finder::found
   KAWAIT_SERIAL_SECTION(serial_);
   const auto stream = find_stream(found.lease.partition);
   if (!stream || stream->id() != found.lease) return;
+  if (found.how == machine::position_finder::source::truncated) warn(detail::truncated(*stream, found.position.offset));
   stream->on_located(found.position);
 }
 

@@ -269,9 +269,10 @@ KAWAIT_DECL void partition_stream::put_behind(failure why) {
 
 KAWAIT_DECL void partition_stream::meet(failure why) {
   if (why.code != make_error_code(kafka_error::offset_out_of_range)) return stop(std::move(why));
+  const offset_and_epoch refused = fetch_position().value_or(offset_and_epoch());
   leave_position();
   state_ = locating{};
-  host_.on_out_of_range(*this);
+  host_.on_out_of_range(*this, refused);
 }
 
 KAWAIT_DECL void partition_stream::on_located(const offset_and_epoch& where) {

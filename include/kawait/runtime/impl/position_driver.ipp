@@ -60,6 +60,8 @@ KAWAIT_DECL asio::awaitable<void> position_driver::run() {
       tasks_.spawn(fetch_committed(std::move(*committed)));
     } else if (auto* const offsets = std::get_if<finder::list_offsets>(&effect)) {
       tasks_.spawn(list_offsets(std::move(*offsets), nullptr));
+    } else if (auto* const ends = std::get_if<finder::find_epoch_ends>(&effect)) {
+      tasks_.spawn(find_epoch_ends(std::move(*ends)));
     } else if (const auto* const found = std::get_if<finder::found>(&effect)) {
       host_.on_position_found(*found);
     } else if (const auto* const missing = std::get_if<finder::not_found>(&effect)) {
@@ -150,6 +152,28 @@ KAWAIT_DECL asio::awaitable<void> position_driver::list_offsets(machine::positio
   const auto now = environment_.now();
   const std::uint64_t random = environment_.random();
   query ? query->on_list_offsets_failed(what.node, why, now, random) : finder_.on_list_offsets_failed(what.node, why, now, random);
+  metadata_.request_refresh();
+  wake();
+}
+
+KAWAIT_DECL asio::awaitable<void> position_driver::find_epoch_ends(machine::position_finder::find_epoch_ends what) {
+  auto connection = co_await brokers_.async_get(what.node, net::channel::control);
+  if (stopped_) co_return;
+  failure why;
+  if (connection) {
+    const auto request = what.request();
+    auto answer = co_await (*connection)->async_request(request);
+    if (stopped_) co_return;
+    if (answer) {
+      finder_.on_epoch_ends(what.node, answer->message, environment_.now(), environment_.random());
+      wake();
+      co_return;
+    }
+    why = std::move(answer).error();
+  } else {
+    why = std::move(connection).error();
+  }
+  finder_.on_epoch_ends_failed(what.node, why, environment_.now(), environment_.random());
   metadata_.request_refresh();
   wake();
 }
