@@ -116,7 +116,7 @@ class membership {
     bool asked = false;  // the broker may know us, though it never said so
   };
   struct awaiting {  // a member to whom nothing was assigned yet
-    milliseconds pause;
+    time_point since;
   };
   struct stable {};
   struct reconciling {
@@ -194,6 +194,7 @@ class membership {
   // --- Answers.
   KAWAIT_DECL void accept(const heartbeat& asked, const response& r, time_point now);
   KAWAIT_DECL void adopt(const heartbeat& asked, const response::assigned& assignment, time_point now);
+  KAWAIT_DECL duration patience(duration waited) const;
   KAWAIT_DECL void set_target(const response::assigned& assignment, time_point now);
   KAWAIT_DECL void refuse(const heartbeat& asked, const response& r, time_point now, std::uint64_t random);
   KAWAIT_DECL void on_leave_answered(const response& r, time_point now, std::uint64_t random);
