@@ -122,7 +122,7 @@ run_meson() {
 }
 
 build_preset() { # PRESET TARGET
-  build "$1-configure" cmake --preset "$1" && build "$1-build" cmake --build --preset "$1" --target "$2"
+  build "$1-configure" cmake --preset "$1" -DKAWAIT_UNITY=ON && build "$1-build" cmake --build --preset "$1" --target "$2"
 }
 
 configuration() { # PRESET TARGET [ctest option...]

@@ -13,9 +13,9 @@ export CXX=$cxx
 launcher=()
 if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 
-project() { # NAME: a folder with a program and a CMakeLists.txt that ends with standard input
+project() { # NAME [PROGRAM]: a folder with a program and a CMakeLists.txt that ends with standard input
   mkdir -p "$dir/$1"
-  cp "$here/main.cpp" "$dir/$1"
+  cp "$here/${2:-light}.cpp" "$dir/$1/main.cpp"
   {
     echo 'cmake_minimum_required(VERSION 3.25)'
     echo 'project(user LANGUAGES CXX)'
@@ -33,7 +33,7 @@ build() { # NAME [option...]
 }
 
 by_find_package() {
-  project find_package <<<'find_package(kawait 0.1 REQUIRED)'
+  project find_package consumer <<<'find_package(kawait 0.1 REQUIRED)'
   build find_package -DCMAKE_PREFIX_PATH="$dir/prefix"
 }
 # With every option turned round, since a program that asks for less must build too.
@@ -54,13 +54,13 @@ by_pkg_config() {
   local flags
   flags=$(PKG_CONFIG_PATH=$(dirname "$(find "$dir/prefix" -name kawait.pc)") pkg-config --cflags --libs kawait)
   # shellcheck disable=SC2086 # flags are words
-  $cxx -std=c++20 "$here/main.cpp" -o "$dir/pkg_config/user" $flags
+  $cxx -std=c++20 "$here/light.cpp" -o "$dir/pkg_config/user" $flags
   "$dir/pkg_config/user"
 }
 by_meson() {
   mkdir -p "$dir/meson/subprojects"
   ln -s "$root" "$dir/meson/subprojects/kawait"
-  cp "$here/main.cpp" "$dir/meson"
+  cp "$here/light.cpp" "$dir/meson/main.cpp"
   cat >"$dir/meson/meson.build" <<'L'
 project('user', 'cpp', default_options: ['cpp_std=c++20'])
 executable('user', 'main.cpp', dependencies: dependency('kawait', fallback: ['kawait', 'kawait_dep']))
