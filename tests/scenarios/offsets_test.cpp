@@ -35,12 +35,12 @@ asio::awaitable<void> resumed(stage& s) {
 
 TEST_CASE("a new member resumes where another has committed") { play("resumed", &resumed); }
 
-struct oddity {
+struct odd_commit {
   const char* what;
   void (*change)(commit_parts&);
 };
 
-constexpr oddity odd_commits[] = {
+constexpr odd_commit odd_commits[] = {
     {"as it should be", [](commit_parts&) {}},
     {"the next epoch", [](commit_parts& c) { ++c.epoch; }},
     {"the epoch before", [](commit_parts& c) { --c.epoch; }},

@@ -10,13 +10,13 @@ namespace {
 
 using growth = testing::messages::create_partitions_request;
 
-struct oddity {
+struct odd_growth {
   const char* what;
   void (*change)(growth&);
 };
 
 /// To a request for six partitions where there are four.
-constexpr oddity odd_growths[] = {
+constexpr odd_growth odd_growths[] = {
     {"only asked", [](growth& g) { g.validate_only = true; }},
     {"as many as there are", [](growth& g) { g.topics[0].count = 4; }},
     {"fewer", [](growth& g) { g.topics[0].count = 2; }},

@@ -8,13 +8,13 @@ namespace {
 
 using request = wire_member::request;
 
-struct oddity {
+struct odd_request {
   const char* what;
   void (*change)(request&);
 };
 
 /// To a join that is as it should be.
-constexpr oddity odd_joins[] = {
+constexpr odd_request odd_joins[] = {
     {"no rebalance time-out", [](request& r) { r.rebalance_timeout_ms = -1; }},
     {"no owned partitions", [](request& r) { r.topic_partitions.reset(); }},
     {"neither names nor a pattern", [](request& r) { r.subscribed_topic_names.reset(); }},
@@ -41,7 +41,7 @@ constexpr oddity odd_joins[] = {
 };
 
 /// To the heartbeat of a member that has settled at an epoch of 2 or more.
-constexpr oddity odd_beats[] = {
+constexpr odd_request odd_beats[] = {
     {"no change", [](request&) {}},
     {"nothing said", [](request& r) {
        r.rebalance_timeout_ms = -1, r.subscribed_topic_names.reset(), r.topic_partitions.reset();

@@ -189,13 +189,13 @@ TEST_CASE("offsets: what is not there is named, at the end of the time", "[offse
       {topic_partition("no name", 0), kafka_error::invalid_topic_exception, 0},
   };
   for (const auto& row : rows) {
-    const std::vector<topic_partition> names = {row.name, three[0]};
+    const std::vector<topic_partition> asked = {row.name, three[0]};
     CAPTURE(row.name.to_string());
     const auto began = w.now();
     std::string words;
     std::error_code code;
     try {
-      w.run(consumer.async_end_offsets(names));
+      w.run(consumer.async_end_offsets(asked));
     } catch (const kawait::error& e) {
       code = e.code();
       words = e.words();

@@ -8,10 +8,10 @@ namespace {
 using kawait::topic_partition;
 using std::chrono::system_clock;
 
-system_clock::time_point at(std::int64_t ms) { return system_clock::time_point(std::chrono::milliseconds(ms)); }
+system_clock::time_point time_at(std::int64_t ms) { return system_clock::time_point(std::chrono::milliseconds(ms)); }
 
 /// Ten records at 1000, 2000, ... ms.
-void fill(testing::broker& b) {
+void fill_by_time(testing::broker& b) {
   b.create_topic("orders", 1);
   for (int i = 1; i <= 10; ++i) b.append("orders", 0, {producer_record(std::nullopt, std::to_string(i), i * 1000)});
   b.log("orders", 0).delete_records(2);
@@ -42,7 +42,7 @@ struct single {
 TEST_CASE("seeking: the beginning, the end, and times; before the first read and behind it", "[seeking]") {
   testing::world w;
   testing::broker b(w);
-  fill(b);
+  fill_by_time(b);
   single s(w, b);
   if (GENERATE(true, false)) CHECK(s.first() == 2);
   struct {
@@ -50,14 +50,14 @@ TEST_CASE("seeking: the beginning, the end, and times; before the first read and
   } const rows[] = {{-5, 2}, {0, 2}, {1000, 2}, {3001, 3}, {4000, 3}, {10'000, 9}};
   for (const auto& row : rows) {
     CAPTURE(row.ms);
-    s.p.seek_to(at(row.ms));
+    s.p.seek_to(time_at(row.ms));
     CHECK(!s.p.position());
     CHECK(s.first() == row.offset);
   }
   s.p.seek_to_beginning();
   CHECK(s.first() == 2);
   for (const bool by_time : {true, false}) {
-    if (by_time) s.p.seek_to(at(10'001));
+    if (by_time) s.p.seek_to(time_at(10'001));
     if (!by_time) s.p.seek_to_end();
     std::optional<std::int64_t> got;
     s.p.async_next([&](std::error_code, std::optional<kawait::batch> n) {
@@ -77,12 +77,12 @@ TEST_CASE("seeking: the beginning, the end, and times; before the first read and
 TEST_CASE("seeking: needs no committed offset, and no reset policy", "[seeking]") {
   testing::world w;
   testing::broker b(w);
-  fill(b);
+  fill_by_time(b);
   kawait::config c;
   c.auto_offset_reset(offset_reset::none).group_id("g");
   single s(w, b, c);
   const std::size_t before = b.count(api_key::offset_fetch);
-  s.p.seek_to(at(4000));
+  s.p.seek_to(time_at(4000));
   CHECK(s.first() == 3);
   CHECK(b.count(api_key::offset_fetch) == before);
 }
@@ -90,7 +90,7 @@ TEST_CASE("seeking: needs no committed offset, and no reset policy", "[seeking]"
 TEST_CASE("seeking: during a fetch, during a reset, and twice in a row, only the last counts", "[seeking]") {
   testing::world w;
   testing::broker b(w);
-  fill(b);
+  fill_by_time(b);
   const std::string when = GENERATE("parked", "fetching", "resetting", "looking up");
   CAPTURE(when);
   single s(w, b);
@@ -129,16 +129,16 @@ TEST_CASE("seeking: during a fetch, during a reset, and twice in a row, only the
   CHECK(seen.empty());
   std::vector<std::int64_t> expected;
   SECTION("a time") {
-    s.p.seek_to(at(8000));
+    s.p.seek_to(time_at(8000));
     expected = range(7, 10);
   }
   SECTION("the end, then a time") {
     s.p.seek_to_end();
-    s.p.seek_to(at(9000));
+    s.p.seek_to(time_at(9000));
     expected = range(8, 10);
   }
   SECTION("a time, then an offset") {
-    s.p.seek_to(at(3000));
+    s.p.seek_to(time_at(3000));
     s.p.seek(6);
     expected = range(6, 10);
   }
@@ -147,10 +147,10 @@ TEST_CASE("seeking: during a fetch, during a reset, and twice in a row, only the
     s.p.seek_to_end();
   }
   SECTION("the same time twice, with a pause in between") {
-    s.p.seek_to(at(5000));
+    s.p.seek_to(time_at(5000));
     w.advance(200ms);
     seen.clear();
-    s.p.seek_to(at(5000));
+    s.p.seek_to(time_at(5000));
     expected = range(4, 10);
   }
   w.advance(10s);
@@ -161,7 +161,7 @@ TEST_CASE("seeking: during a fetch, during a reset, and twice in a row, only the
 TEST_CASE("seeking: not while a partition is revoked", "[seeking]") {
   testing::world w;
   testing::broker b(w);
-  fill(b);
+  fill_by_time(b);
   single s(w, b);
   auto held = w.run(s.p.async_next());
   REQUIRE(held);
@@ -177,13 +177,13 @@ TEST_CASE("seeking: not while a partition is revoked", "[seeking]") {
   };
   CHECK(code_of([&] { s.p.seek_to_beginning(); }) == kawait::errc::not_assigned);
   CHECK(code_of([&] { s.p.seek_to_end(); }) == kawait::errc::not_assigned);
-  CHECK(code_of([&] { s.p.seek_to(at(5)); }) == kawait::errc::not_assigned);
+  CHECK(code_of([&] { s.p.seek_to(time_at(5)); }) == kawait::errc::not_assigned);
 }
 
 TEST_CASE("seeking: what was in hand before is not committed over it", "[seeking]") {
   testing::world w;
   testing::broker b(w);
-  fill(b);
+  fill_by_time(b);
   single s(w, b, plain().group_id("g").auto_commit(false));
   auto held = w.run(s.p.async_next());
   REQUIRE(held);
