@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh [--quick]
 # Installs what is missing (Debian 12, root or sudo), builds, and passes all tests, those against a real Kafka included;
-# then again by Meson with sanitizers, and with clang and epoll. --quick: the first build only.
+# then again by Meson with sanitizers, with clang and epoll, and the fuzzers for a while. --quick: the first build only.
 # The last line: N passed, N failed.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -121,6 +121,17 @@ run_meson() {
   fi
 }
 
+run_fuzzers() {
+  build_preset fuzz fuzzers || return
+  step fuzz tests/fuzz/run.sh
+  if [[ $(tail -1 "$work/log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+    count fuzz "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+    [ "${BASH_REMATCH[2]}" = 0 ] || excerpt '^FAILED'
+  else
+    count "fuzz (no summary)" 0 1
+  fi
+}
+
 build_preset() { # PRESET TARGET
   build "$1-configure" cmake --preset "$1" -DKAWAIT_UNITY=ON && build "$1-build" cmake --build --preset "$1" --target "$2"
 }
@@ -155,6 +166,7 @@ if [ $quick = 0 ]; then
   timed run_meson
   timed configuration tsan threaded -L '^threads$'
   timed configuration clang-epoll unit_and_smoke -L '^(unit|smoke)$'
+  timed run_fuzzers
 fi
 
 echo "--- all of it: $SECONDS s"
