@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # compare.sh [-n RECORDS] [-r ROUNDS] [-s SIZE] [-b BIN[,BIN...]] [-c CODEC] [-a ARGUMENT]...
 #
-# bench_consume against librdkafka on one real Kafka, in one interleaved run: CPU and records/s, medians with minimum and maximum.
+# bench_consume against librdkafka, and against the cheapest client there can be (bench_floor), on one real Kafka, in one interleaved
+# run: CPU and records/s, medians with minimum and maximum.
 #
 #   -n  records of the topic (10000000)
 #   -r  counted rounds, after one that is thrown away (7)
@@ -23,7 +24,7 @@ while getopts n:r:s:b:c:a:h option; do
     b) bins=$OPTARG ;;
     c) codec=$OPTARG ;;
     a) properties+=("$OPTARG") ;;
-    *) sed -n '2,14s/^# \?//p' "$0"; exit 2 ;;
+    *) sed -n '2,15s/^# \?//p' "$0"; exit 2 ;;
   esac
 done
 
@@ -67,6 +68,7 @@ for round in $(seq 0 "$rounds"); do
   for folder in "${folders[@]}"; do
     run "kawait:${folder#"$root"/build/}" "$folder/bench_consume" ${properties[@]+"${properties[@]}"}
   done
+  run floor "${folders[0]}/bench_floor"
   run librdkafka "$work/librdkafka_consume"
 done
 
@@ -90,8 +92,8 @@ for name, all in runs.items():
     print(f"{name:24} CPU {figures(cpu, 'ns/record')}, of it user {figures(user, 'ns')}; {figures(rate, 'M records/s')};"
           f" first record {figures(first, 'ms')}; {figures(memory, 'MiB')}")
 for name, median in medians.items():
-    if name != "librdkafka":
-        print(f"{name}: {median / medians['librdkafka']:.2f} of librdkafka's CPU")
+    if name not in ("librdkafka", "floor"):
+        print(f"{name}: {median / medians['librdkafka']:.2f} of librdkafka's CPU, {median / medians['floor']:.2f} of the floor's")
 if len(proof) != 1:
     sys.exit(f"the runs read different records: {proof}")
 P

@@ -10,12 +10,9 @@
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <cinttypes>
-#include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <optional>
@@ -23,28 +20,13 @@
 #include <string>
 #include <string_view>
 
+#include "usage.hpp"
+
 namespace {
 
 using clock_type = std::chrono::steady_clock;
 
-double seconds(const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; }
-
-struct usage {
-  clock_type::time_point at = clock_type::now();
-  double user = 0;
-  double system = 0;
-  long max_rss_kb = 0;
-
-  static usage now() {
-    rusage r{};
-    getrusage(RUSAGE_SELF, &r);
-    usage u;
-    u.user = seconds(r.ru_utime);
-    u.system = seconds(r.ru_stime);
-    u.max_rss_kb = r.ru_maxrss;
-    return u;
-  }
-};
+using bench::usage;
 
 class benchmark {
  public:
@@ -70,13 +52,7 @@ class benchmark {
 
   void print(const std::string& topic) const {
     if (!first_ || !last_) throw std::runtime_error("the consumer ended before the last record");
-    const std::chrono::duration<double> before = first_->at - start_.at, after = last_->at - first_->at;
-    const usage end = usage::now();
-    std::printf("{\"name\":\"kawait\",\"topic\":\"%s\",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
-                ",\"first_s\":%.6f,\"wall_s\":%.6f,\"user_s\":%.6f,\"sys_s\":%.6f,\"cpu_all_s\":%.6f"
-                ",\"maxrss_kb\":%ld,\"sum\":%" PRIu64 "}\n",
-                topic.c_str(), records_, bytes_, before.count(), after.count(), last_->user - first_->user,
-                last_->system - first_->system, end.user + end.system, end.max_rss_kb, sum_);
+    bench::print("kawait", topic, records_, bytes_, sum_, start_, *first_, *last_);
   }
 
  private:
