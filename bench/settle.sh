@@ -4,18 +4,18 @@
 # How long a group takes to settle when a second member joins and when it leaves: bench_settle against librdkafka, Java and franz-go
 # on one real Kafka, in one interleaved run; medians with minimum and maximum.
 #
-#   -n  counted rounds, after one that is thrown away (9)
+#   -n  counted rounds, after one that is thrown away: an odd number (15)
 #   -i  the group's heartbeat interval in ms (1000)
 #   -a  the broker's group.consumer.assignment.interval.ms (its default)
 #   -b  the folder of kawait's programs (build/release/bin)
 #   -t  the programs' rounds together instead of in turn: less exact, and four times as soon
 #
-# Before the second member joins, and before it leaves, one heartbeat interval passes, and a part of another that is the same for all
-# programs and another in every round: the first member's next heartbeat is what the second waits for. franz-go is left out where there
+# Before the second member joins, and before it leaves, one heartbeat interval passes, and a part of another: the same for all programs,
+# and another in every round, for the first member's next heartbeat is what the second waits for. franz-go is left out where there
 # is no go. librdkafka is the one that the confluent-kafka wheel carries.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-rounds=9 interval=1000 assignment='' bin=$root/build/release/bin together=no
+rounds=15 interval=1000 assignment='' bin=$root/build/release/bin together=no
 while getopts n:i:a:b:th option; do
   case $option in
     n) rounds=$OPTARG ;;
@@ -85,10 +85,10 @@ class Program:
 programs = [Program(path) for path in sys.argv[5:]]
 try:
     for n in range(rounds + 1):
-        # Steps of the golden ratio spread evenly over the interval, however many they are.
-        first, second = ((1 + (n * 0.618034 + start) % 1) * interval for start in (0.5, 0.2))
+        # Phases that lie evenly in the interval, however many they are: a median of random ones would need many more.
+        phase = round((1 + (max(n, 1) - 0.5) / rounds) * interval)
         for program in programs:
-            program.ask(round(first), round(second))
+            program.ask(phase, phase)
             if not together:
                 program.answer(n)
         for program in programs if together else ():
