@@ -204,7 +204,7 @@ TEST_CASE("group: kawait's members share a group whatever happens (points 8, 12,
   CHECK(joins > 5 * seeds);
   CHECK(committed > seeds);
   CHECK(refused > seeds / 10);
-  CHECK(healing < 30);
+  CHECK(healing < 40);  // 26 of them may be questions of one that joined, and still awaits its first partitions
 }
 
 }  // namespace

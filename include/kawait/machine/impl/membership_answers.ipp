@@ -33,9 +33,13 @@ KAWAIT_DECL void membership::accept(const heartbeat& asked, const response& r, t
 
 // A new member's partitions come once their owners gave them up, in answer to a heartbeat of its own. It asks when it has waited a
 // quarter longer, which then is the most by which it comes late: 11 questions in the first second, 25 until the interval of 5 s is
-// reached.
+// reached. And once more when an interval has passed: all owners were told by then, and those without work in hand are waiting for
+// nobody.
 KAWAIT_DECL duration membership::patience(duration waited) const {
-  return std::clamp<duration>(waited / 4, milliseconds(50), std::max<duration>(interval_, milliseconds(50)));
+  constexpr milliseconds least(50);
+  const duration longer = std::clamp<duration>(waited / 4, least, std::max<duration>(interval_, least));
+  const duration told = interval_ + least;
+  return waited < told ? std::min(longer, told - waited) : longer;
 }
 
 KAWAIT_DECL void membership::set_target(const response::assigned& assignment, time_point now) {

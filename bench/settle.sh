@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# settle.sh [-n ROUNDS] [-i INTERVAL] [-a INTERVAL] [-b BIN] [-t]
+#
+# How long a group takes to settle when a second member joins and when it leaves: bench_settle against librdkafka, Java and franz-go
+# on one real Kafka, in one interleaved run; medians with minimum and maximum.
+#
+#   -n  counted rounds, after one that is thrown away: an odd number (15)
+#   -i  the group's heartbeat interval in ms (1000)
+#   -a  the broker's group.consumer.assignment.interval.ms (its default)
+#   -b  the folder of kawait's programs (build/release/bin)
+#   -t  the programs' rounds together instead of in turn: less exact, and four times as soon
+#
+# Before the second member joins, and before it leaves, one heartbeat interval passes, and a part of another: the same for all programs,
+# and another in every round, for the first member's next heartbeat is what the second waits for. franz-go is left out where there
+# is no go. librdkafka is the one that the confluent-kafka wheel carries.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+rounds=15 interval=1000 assignment='' bin=$root/build/release/bin together=no
+while getopts n:i:a:b:th option; do
+  case $option in
+    n) rounds=$OPTARG ;;
+    i) interval=$OPTARG ;;
+    a) assignment=$OPTARG ;;
+    b) bin=$OPTARG ;;
+    t) together=yes ;;
+    *) sed -n '2,17s/^# \?//p' "$0"; exit 2 ;;
+  esac
+done
+
+work=$(mktemp -d)
+cleanup() {
+  trap '' INT TERM HUP
+  "$root/tests/kafka/kafka-down" "$work/kafka" >/dev/null 2>&1 || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+say() { echo "settle: $*" >&2; }
+
+libs=$("$root/tests/kafka/fetch-jars")
+python=$("$root/tests/kafka/venv")
+librdkafka=$(find "$(dirname "$python")/../lib" -name 'librdkafka-*.so.1' | head -1)
+gcc -O2 -pthread "$root/bench/rivals/librdkafka_settle.c" "$librdkafka" -Wl,-rpath,"$(dirname "$librdkafka")" \
+  -o "$work/librdkafka_settle"
+javac -cp "$libs/*" -d "$work" "$root/bench/rivals/Settle.java"
+go=$(PATH=$PATH:/usr/local/go/bin command -v go || true)
+if [ -n "$go" ]; then
+  (cd "$root/bench/rivals/franz-go" && "$go" build -buildvcs=false -o "$work/franz_go_settle" .)
+else
+  say "no go here: franz-go is left out"
+fi
+
+say "starting Kafka"
+mkdir -p "$work/kafka"
+properties=(num.partitions=4 "group.consumer.heartbeat.interval.ms=$interval")
+[ -z "$assignment" ] || properties+=("group.consumer.assignment.interval.ms=$assignment")
+bootstrap=$(KAFKA_OWNER=$$ "$root/tests/kafka/kafka-up" "$work/kafka" 1 "${KAFKA_BASE_PORT:-0}" "${properties[@]}")
+# The topic is made by the first who asks for it.
+java -Xmx64m -cp "$libs/*" "$root/bench/Fill.java" "$bootstrap" settle 1 16 none >&2
+
+printf '#!/bin/sh\nexec java -Xmx256m -cp "%s:%s/*" Settle "$@"\n' "$work" "$libs" >"$work/java_settle"
+chmod +x "$work/java_settle"
+programs=("$bin/bench_settle" "$work/librdkafka_settle" "$work/java_settle")
+[ -z "$go" ] || programs+=("$work/franz_go_settle")
+python3 - "$bootstrap" "$rounds" "$interval" "$together" "${programs[@]}" <<'P'
+import json, statistics, subprocess, sys
+
+bootstrap, rounds, interval, together = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4] == "yes"
+
+class Program:
+    def __init__(self, path):
+        self.process = subprocess.Popen([path, bootstrap, "settle", "4"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.results = []
+    def ask(self, *milliseconds):
+        print(*milliseconds, file=self.process.stdin, flush=True)
+    def answer(self, n):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"settle: {self.process.args[0]} ended")
+        print(f"settle: round {n}: {line.strip()}", file=sys.stderr)
+        if n > 0:
+            self.results.append(json.loads(line))
+
+programs = [Program(path) for path in sys.argv[5:]]
+try:
+    for n in range(rounds + 1):
+        # Phases that lie evenly in the interval, however many they are: a median of random ones would need many more.
+        phase = round((1 + (max(n, 1) - 0.5) / rounds) * interval)
+        for program in programs:
+            program.ask(phase, phase)
+            if not together:
+                program.answer(n)
+        for program in programs if together else ():
+            program.answer(n)
+finally:
+    for program in programs:
+        program.process.stdin.close()
+        try:
+            program.process.wait(10)
+        except subprocess.TimeoutExpired:
+            program.process.kill()
+
+def figures(values):
+    return f"{statistics.median(values):7.0f} ({min(values):.0f}-{max(values):.0f})"
+
+medians = {}
+for program in programs:
+    of = {what: [r[what] for r in program.results] for what in ("join_ms", "leave_ms")}
+    name = program.results[0]["name"]
+    medians[name] = {what: statistics.median(values) for what, values in of.items()}
+    line = f"{name:20} join {figures(of['join_ms']):24} ms, leave {figures(of['leave_ms']):24} ms"
+    if "heartbeats" in program.results[0]:
+        line += f", heartbeats {figures([r['heartbeats'] for r in program.results])}"
+    print(line)
+for what in ("join_ms", "leave_ms"):
+    best = min(m[what] for name, m in medians.items() if name != "kawait")
+    print(f"kawait: {medians['kawait'][what] / best:.2f} of the best rival's {what}")
+P
