@@ -39,6 +39,7 @@
 #include <kawait/machine/impl/poll_watch.ipp>
 #include <kawait/machine/impl/position_finder.ipp>
 #include <kawait/machine/impl/position_finder_answers.ipp>
+#include <kawait/machine/impl/scram.ipp>
 #endif
 
 #if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 2

@@ -12,6 +12,8 @@
 #include <kawait/protocol/offset_commit.hpp>
 #include <kawait/protocol/offset_fetch.hpp>
 #include <kawait/protocol/offset_for_leader_epoch.hpp>
+#include <kawait/protocol/sasl_authenticate.hpp>
+#include <kawait/protocol/sasl_handshake.hpp>
 #include <kawait/testing/messages/fetch.hpp>
 #include <kawait/testing/messages/find_coordinator.hpp>
 #include <kawait/testing/messages/groups.hpp>
@@ -34,6 +36,8 @@ void for_each_request(F&& f) {
   f.template operator()<protocol::offset_commit_request>();
   f.template operator()<protocol::offset_fetch_request>();
   f.template operator()<protocol::offset_for_leader_epoch_request>();
+  f.template operator()<protocol::sasl_authenticate_request>();
+  f.template operator()<protocol::sasl_handshake_request>();
   // What only the embedded broker speaks.
   namespace messages = testing::messages;
   f.template operator()<messages::add_partitions_to_txn_request>();

@@ -26,6 +26,11 @@ def versions(text, within):
     return {v for v in within if low <= v <= high}
 
 
+def flexible_versions(first):
+    """Kafka's words for "since version `first`"; what is never flexible is declared to be so in the last version there can be."""
+    return "none" if first == LAST else f"{first}+"
+
+
 def strip_comments(text):
     """Kafka's definitions are JSON with whole-line // comments; none of their strings contains one after white space only."""
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("//"))
@@ -135,7 +140,7 @@ def check_message(head, lines, jar):
     missing = within - versions(definition["validVersions"], within)
     if missing:
         problems.append(f"{name}: Kafka does not have version {show(missing)}")
-    if str(head["flexible"]) + "+" != definition["flexibleVersions"]:
+    if flexible_versions(head["flexible"]) != definition["flexibleVersions"]:
         problems.append(f"{name}: flexible since {head['flexible']}, Kafka has {definition['flexibleVersions']}")
     structs = {s["name"]: s["fields"] for s in definition.get("commonStructs", [])}
     kafkas = []

@@ -41,6 +41,9 @@ enum class errc {
   malformed_response,      ///< A response does not decode; the connection is closed.
   frame_too_large,         ///< A frame is longer than the limit, or its length is negative.
   correlation_mismatch,    ///< A response that answers no request; the connection is closed.
+  tls_failed,              ///< TLS was not agreed on, or a protected stream broke; the words say why.
+  certificate_rejected,    ///< The broker's certificate is not trusted, not of its host, or out of date.
+  authentication_failed,   ///< SASL: the broker refuses the credentials or the mechanism, or does not prove that it knows them.
   io_uring_unavailable,    ///< The kernel or the container forbids io_uring; build with KAWAIT_IO_URING=OFF.
   // Records.
   corrupt_batch,       ///< A record batch does not decode.

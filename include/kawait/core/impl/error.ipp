@@ -34,6 +34,9 @@ inline const char* words_of(errc e) noexcept {
     case errc::malformed_response: return "malformed response";
     case errc::frame_too_large: return "frame length out of range";
     case errc::correlation_mismatch: return "the response answers no request";
+    case errc::tls_failed: return "TLS failed";
+    case errc::certificate_rejected: return "the broker's certificate is rejected";
+    case errc::authentication_failed: return "authentication failed";
     case errc::io_uring_unavailable: return "io_uring is not available here; build with KAWAIT_IO_URING=OFF for epoll";
     case errc::corrupt_batch: return "corrupt record batch";
     case errc::crc_mismatch: return "CRC32C of the record batch does not match";
@@ -57,6 +60,7 @@ inline bool is_retriable(const std::error_code& ec) noexcept {
     case errc::unresolved_host:
     case errc::connection_closed:
     case errc::request_timeout:
+    case errc::tls_failed:
     case errc::lease_quota:
       return true;
     default:
