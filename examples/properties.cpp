@@ -13,6 +13,7 @@ std::string allowed(const kawait::property_info& p) {
   switch (p.type) {
     case type::choice: return std::string(p.choices);
     case type::boolean: return "true or false";
+    case type::password:
     case type::text:
     case type::list: return range + " bytes";
     default: return range;

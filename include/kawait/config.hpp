@@ -139,6 +139,58 @@ class config {
   /// retry.backoff.max.ms. Default 1 s.
   KAWAIT_DECL config& retry_backoff_max(milliseconds t);
 
+  /// security.protocol. Default PLAINTEXT. What of TLS or SASL is set and not spoken is an error when a consumer takes it.
+  config& security_protocol(kawait::security_protocol p) {
+    values_.security.protocol = p;
+    return *this;
+  }
+  /// ssl.ca.location: a file in PEM, or a directory as OpenSSL hashes it. Default: the system's. Files are read when a consumer takes
+  /// the settings, and again for the first connection after they have changed; one that cannot be read then is told where that
+  /// connection fails, and what was read before is in use until it can.
+  KAWAIT_DECL config& ssl_ca_location(std::string_view path);
+  /// ssl.ca.pem: the same as text.
+  KAWAIT_DECL config& ssl_ca_pem(std::string_view pem);
+  /// ssl.certificate.location: the client's certificate, for brokers that ask for one, and those that it was signed by, in this order.
+  KAWAIT_DECL config& ssl_certificate_location(std::string_view path);
+  /// ssl.certificate.pem
+  KAWAIT_DECL config& ssl_certificate_pem(std::string_view pem);
+  /// ssl.key.location: the certificate's private key.
+  KAWAIT_DECL config& ssl_key_location(std::string_view path);
+  /// ssl.key.pem
+  KAWAIT_DECL config& ssl_key_pem(secret pem);
+  /// ssl.key.password
+  KAWAIT_DECL config& ssl_key_password(secret password);
+  /// ssl.cipher.suites, by OpenSSL's names.
+  KAWAIT_DECL config& ssl_cipher_suites(std::string_view names);
+  /// ssl.endpoint.identification.algorithm: whether the certificate has to be of the host (a name or an address) that was connected to.
+  /// Default true (https).
+  config& ssl_endpoint_identification(bool on) {
+    values_.security.tls.verify_host = on;
+    return *this;
+  }
+  /// sasl.mechanism. Required with SASL.
+  config& sasl_mechanism(kawait::sasl_mechanism m) {
+    values_.security.sasl.mechanism = m;
+    return *this;
+  }
+  /// sasl.username, of PLAIN and SCRAM.
+  KAWAIT_DECL config& sasl_username(std::string_view name);
+  /// sasl.password, of PLAIN and SCRAM.
+  KAWAIT_DECL config& sasl_password(secret password);
+  /// Where OAUTHBEARER's tokens come from. No property.
+  config& sasl_oauth_token(oauth_token_source source) {
+    values_.security.sasl.token = std::move(source);
+    return *this;
+  }
+  /// sasl.allow.cleartext: PLAIN and OAUTHBEARER without TLS are refused otherwise. Default false.
+  config& sasl_allow_cleartext(bool on) {
+    values_.security.sasl.allow_cleartext = on;
+    return *this;
+  }
+  /// sasl.login.attempts: after so many in a row that a broker refused, async_run() ends with errc::authentication_failed. Between them
+  /// it waits as reconnect_backoff() says. Default 3.
+  KAWAIT_DECL config& sasl_login_attempts(std::uint32_t attempts);
+
   /// Hears of all that a consumer of these settings does; several may. No property. A null pointer is ignored.
   config& add_observer(std::shared_ptr<observer> o) {
     if (o) values_.observers.add(std::move(o));
@@ -146,7 +198,7 @@ class config {
   }
 
   /// Throws unless what is required is there, and neither retry.backoff.max.ms nor reconnect.backoff.max.ms is below the time that it
-  /// limits. Called by the consumer's constructor.
+  /// limits, and what is set of TLS and SASL is what security.protocol needs. Called by the consumer's constructor.
   KAWAIT_DECL void check() const;
   const runtime::options& values() const noexcept { return values_; }
   /// What was set and has no effect, in words.
@@ -155,14 +207,22 @@ class config {
  private:
   struct setter;
   KAWAIT_DECL static const std::vector<setter>& setters();
+  KAWAIT_DECL static std::vector<setter> basic_setters();
+  KAWAIT_DECL static void add_tls_setters(std::vector<setter>& all);
+  KAWAIT_DECL static void add_sasl_setters(std::vector<setter>& all);
+  KAWAIT_DECL void take_jaas(std::string_view name, std::string_view text);
+  KAWAIT_DECL void check_tls() const;
+  KAWAIT_DECL void check_sasl() const;
 
   runtime::options values_;
   std::vector<std::string> warnings_;
+  std::string jaas_module_;  // of sasl.jaas.config
 };
 
 }  // namespace kawait
 
 #if defined(KAWAIT_HEADER_ONLY)
 #include <kawait/impl/config.ipp>
+#include <kawait/impl/config_security.ipp>
 #include <kawait/impl/config_sources.ipp>
 #endif

@@ -43,7 +43,8 @@ class consumer {
  public:
   using milliseconds = std::chrono::milliseconds;
 
-  /// Throws kawait::error: errc::invalid_config; errc::io_uring_unavailable where the system forbids io_uring.
+  /// Throws kawait::error: errc::invalid_config (of files that ssl.* names, too: they are read here); errc::io_uring_unavailable where
+  /// the system forbids io_uring.
   KAWAIT_DECL consumer(asio::any_io_executor executor, config c);
   consumer(consumer&&) noexcept = default;
   consumer& operator=(consumer&&) = delete;
@@ -97,7 +98,8 @@ class consumer {
 
   /// Runs the consumer until it is closed. Completes with void(std::error_code): none after async_close; operation_aborted when
   /// cancelled (abrupt, as destruction) or destroyed; else what ended it: errc::not_subscribed, already_running; bootstrap_failed,
-  /// unresolved_host, not_kafka, request_timeout (within default.api.timeout.ms no broker was reached, or none answered);
+  /// unresolved_host, not_kafka, tls_failed, certificate_rejected, request_timeout (within default.api.timeout.ms no broker was reached,
+  /// or none answered); authentication_failed (credentials were refused sasl.login.attempts times in a row, whenever that is);
   /// unsupported_broker, or what the group coordinator refuses for good (kafka_error::group_authorization_failed, unsupported_assignor,
   /// group_max_size_reached, ...). Memory that ran out is std::errc::not_enough_memory, any other exception in the library's own work
   /// state_not_recoverable.

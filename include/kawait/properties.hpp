@@ -9,7 +9,7 @@
 
 namespace kawait {
 
-enum class property_type : std::uint8_t { text, list, boolean, number, bytes, milliseconds, choice };
+enum class property_type : std::uint8_t { text, list, boolean, number, bytes, milliseconds, choice, password };
 
 /// "milliseconds" and so on.
 constexpr std::string_view name_of(property_type t) noexcept {
@@ -21,6 +21,7 @@ constexpr std::string_view name_of(property_type t) noexcept {
     case property_type::bytes: return "bytes";
     case property_type::milliseconds: return "milliseconds";
     case property_type::choice: return "choice";
+    case property_type::password: return "password";
   }
   return "unknown";
 }
@@ -30,7 +31,7 @@ struct property_info {
   std::string_view name;
   property_type type = property_type::text;
   std::string_view standard;  ///< The default, as set() takes it; empty: none.
-  std::int64_t min = 1;       ///< Of numbers, bytes and milliseconds; of texts the least and the most bytes.
+  std::int64_t min = 1;       ///< Of numbers, bytes and milliseconds; of texts and passwords the least and the most bytes.
   std::int64_t max = std::numeric_limits<std::int32_t>::max();
   std::string_view choices;   ///< Of a choice: "earliest, latest or none".
   std::string_view meaning;

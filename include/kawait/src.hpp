@@ -49,8 +49,11 @@
 #include <kawait/net/impl/environment.ipp>
 #include <kawait/net/impl/handshake.ipp>
 #include <kawait/net/impl/network.ipp>
+#include <kawait/net/impl/sasl.ipp>
 #include <kawait/net/impl/tcp.ipp>
 #include <kawait/net/impl/timer.ipp>
+#include <kawait/net/impl/tls.ipp>
+#include <kawait/net/impl/tls_context.ipp>
 #endif
 
 #if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 3
@@ -78,6 +81,7 @@
 #if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 4
 #include <kawait/impl/batch.ipp>
 #include <kawait/impl/config.ipp>
+#include <kawait/impl/config_security.ipp>
 #include <kawait/impl/config_sources.ipp>
 #include <kawait/impl/consumer.ipp>
 #include <kawait/impl/for_each.ipp>

@@ -72,6 +72,8 @@ protocol::api_versions_response peer::kafka_43() {
   add(r, 18, 0, 4);
   add(r, 3, 0, 13);
   add(r, 1, 4, 18);
+  add(r, 17, 0, 1);
+  add(r, 36, 0, 2);
   return r;
 }
 

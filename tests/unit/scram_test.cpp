@@ -1,5 +1,6 @@
 #include "catch.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -140,6 +141,40 @@ TEST_CASE("scram: last answers that are forged or broken") {
     CHECK(f.words.find(test.words) != std::string::npos);
     // One exchange, one answer: a second try at the signature is none.
     CHECK(s.finish("v=" + rfc().signature).code == errc::authentication_failed);
+  }
+}
+
+/// One change of a byte, an insertion, or a cut, as the seed has it.
+std::string mutated(std::string text, std::uint64_t seed) {
+  const auto next = [&seed](std::size_t below) {
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<std::size_t>(seed >> 33) % below;
+  };
+  const std::size_t at = next(text.size()), how = next(4);
+  const char other = static_cast<char>(next(256));
+  if (how == 0) text.resize(at);
+  if (how == 1) text.insert(at, 1, other);
+  if (how == 2) text.erase(at, 1 + next(8));
+  if (how == 3) text[at] = other;
+  return text;
+}
+
+TEST_CASE("scram: answers with anything changed in them are refused, or lead to another proof") {
+  const std::string first = rfc().server_first(), last = "v=" + rfc().signature;
+  scram s(hash::sha_256, "user", secret("pencil"), nonce);
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    CAPTURE(seed);
+    const std::string answer = mutated(first, seed);
+    const auto proof = s.client_final(answer);
+    if (answer != first && proof) {
+      CHECK(proof->find(rfc().proof) == std::string::npos);
+      CHECK(s.finish(last).code == errc::authentication_failed);
+    }
+    scram other(hash::sha_256, "user", secret("pencil"), nonce);
+    REQUIRE(other.client_final(first));
+    const std::string forged = mutated(last, seed);
+    // What follows a comma is an extension.
+    if (!forged.starts_with(last)) CHECK(other.finish(forged).code == errc::authentication_failed);
   }
 }
 

@@ -17,6 +17,7 @@ namespace detail {
 
 /// Whether the value of a property, known or not, may be a secret: errors are logged.
 inline bool may_be_secret(std::string_view name) {
+  if (const property_info* const known = find_property(name)) return known->type == property_type::password;
   if (name.starts_with("sasl.") || name.starts_with("ssl.")) return true;
   const auto says = [name](std::string_view word) { return name.find(word) != std::string_view::npos; };
   return says("password") || says("secret") || says("token") || says("credential");
@@ -42,12 +43,16 @@ inline std::chrono::milliseconds checked_time(std::string_view name, std::chrono
   return std::chrono::milliseconds(checked(name, t.count()));
 }
 
-inline std::string checked_text(std::string_view name, std::string_view text) {
+inline void check_text(std::string_view name, std::string_view text) {
   const property_info& p = *find_property(name);
   if (std::cmp_less(text.size(), p.min)) refuse_setting(name, text, "must not be empty");
   if (std::cmp_greater(text.size(), p.max)) {
     refuse_setting(name, std::string(text.substr(0, 32)) + "...", "is longer than " + std::to_string(p.max) + " bytes");
   }
+}
+
+inline std::string checked_text(std::string_view name, std::string_view text) {
+  check_text(name, text);
   return std::string(text);
 }
 
@@ -114,6 +119,11 @@ inline std::string_view meaning_of(std::string_view name) {
   if (name == "allow.auto.create.topics") return "reading creates no topic";
   if (name == "enable.auto.offset.store") return "what is done is said by done(), done_through() or done(record)";
   if (name == "enable.partition.eof") return "see partition::async_next_or_end";
+  if (name == "ssl.keystore.password" || name == "ssl.truststore.password") return "files in PEM have none; ssl.key.password is the key's";
+  if (name == "ssl.protocol" || name == "ssl.enabled.protocols") return "TLS 1.3 is spoken, or 1.2 where the broker has no better";
+  if (name == "enable.ssl.certificate.verification") return "certificates are always verified";
+  if (name.starts_with("sasl.kerberos.")) return "GSSAPI (Kerberos) is not supported";
+  if (name.starts_with("sasl.oauthbearer.") || name.starts_with("sasl.login.callback.")) return "see config::sasl_oauth_token";
   return {};
 }
 
@@ -125,8 +135,18 @@ struct config::setter {
 };
 
 KAWAIT_DECL const std::vector<config::setter>& config::setters() {
+  static const std::vector<setter> all = [] {
+    std::vector<setter> list = basic_setters();
+    add_tls_setters(list);
+    add_sasl_setters(list);
+    return list;
+  }();
+  return all;
+}
+
+KAWAIT_DECL std::vector<config::setter> config::basic_setters() {
   using sv = std::string_view;
-  static const std::vector<setter> all = {
+  return {
       {"bootstrap.servers", [](config& c, sv, sv v) { c.bootstrap_servers(v); }},
       {"client.id", [](config& c, sv, sv v) { c.client_id(v); }},
       {"client.rack", [](config& c, sv, sv v) { c.client_rack(v); }},
@@ -177,7 +197,6 @@ KAWAIT_DECL const std::vector<config::setter>& config::setters() {
       {"retry.backoff.ms", [](config& c, sv n, sv v) { c.retry_backoff(detail::parse_time(n, v)); }},
       {"retry.backoff.max.ms", [](config& c, sv n, sv v) { c.retry_backoff_max(detail::parse_time(n, v)); }},
   };
-  return all;
 }
 
 KAWAIT_DECL config& config::set(const std::map<std::string, std::string>& properties) {
@@ -200,9 +219,6 @@ KAWAIT_DECL config& config::set(std::string_view name, std::string_view value) {
   }
   if (const auto meaning = detail::meaning_of(name); !meaning.empty()) {
     detail::refuse_setting(name, value, "is no setting here: " + std::string(meaning));
-  }
-  if (name == "security.protocol" || name.starts_with("sasl.") || name.starts_with("ssl.")) {
-    detail::refuse_setting(name, value, "TLS and SASL are not supported yet");
   }
   const auto& all = properties();
   const auto nearest = std::min_element(all.begin(), all.end(), [&](const property_info& a, const property_info& b) {
@@ -346,6 +362,8 @@ KAWAIT_DECL void config::check() const {
   };
   ordered("reconnect.backoff.ms", values_.reconnect_backoff, "reconnect.backoff.max.ms", values_.reconnect_backoff_max);
   ordered("retry.backoff.ms", values_.retry_backoff, "retry.backoff.max.ms", values_.retry_backoff_max);
+  check_tls();
+  check_sasl();
 }
 
 }  // namespace kawait

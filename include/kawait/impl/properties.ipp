@@ -84,6 +84,54 @@ inline void add_network_properties(std::vector<property_info>& all) {
       });
 }
 
+inline void add_tls_properties(std::vector<property_info>& all) {
+  all.insert(
+      all.end(),
+      {
+          {"security.protocol", choice, "PLAINTEXT", 0, 0, "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+           "Whether TLS (1.2 or 1.3) is spoken, and SASL."},
+          {"ssl.ca.location", text, "", 1, longest_text, "",
+           "File of the certificates (PEM), or OpenSSL's directory of them, that the brokers' are trusted by. Default: the system's. Files "
+           "are read again when they change."},
+          {"ssl.ca.pem", text, "", 1, mebibyte, "", "The same as text."},
+          {"ssl.truststore.location", text, "", 1, longest_text, "", "Java's name of ssl.ca.location."},
+          {"ssl.truststore.certificates", text, "", 1, mebibyte, "", "Java's name of ssl.ca.pem."},
+          {"ssl.truststore.type", choice, "PEM", 0, 0, "PEM", "JKS and PKCS12 are not read: keytool and openssl convert them."},
+          {"ssl.certificate.location", text, "", 1, longest_text, "",
+           "File of the client's certificate and those that it was signed by (PEM), for brokers that ask for one."},
+          {"ssl.certificate.pem", text, "", 1, mebibyte, "", "The same as text."},
+          {"ssl.keystore.certificate.chain", text, "", 1, mebibyte, "", "Java's name of ssl.certificate.pem."},
+          {"ssl.key.location", text, "", 1, longest_text, "", "File of the certificate's private key (PEM)."},
+          {"ssl.key.pem", password, "", 1, mebibyte, "", "The same as text."},
+          {"ssl.keystore.key", password, "", 1, mebibyte, "", "Java's name of ssl.key.pem."},
+          {"ssl.key.password", password, "", 1, longest_text, "", "Of a private key that is encrypted."},
+          {"ssl.keystore.location", text, "", 1, longest_text, "", "File of both the certificate and its key (PEM)."},
+          {"ssl.keystore.type", choice, "PEM", 0, 0, "PEM", "As ssl.truststore.type."},
+          {"ssl.cipher.suites", text, "", 1, longest_text, "",
+           "OpenSSL's names, separated by colons or commas; those that begin with TLS_ are of TLS 1.3. Default: OpenSSL's."},
+          {"ssl.endpoint.identification.algorithm", choice, "https", 0, 0, "https or none",
+           "none: any certificate that is trusted will do, whosever it is. Anybody who has one can then be the broker."},
+      });
+}
+
+inline void add_sasl_properties(std::vector<property_info>& all) {
+  all.insert(
+      all.end(),
+      {
+          {"sasl.mechanism", choice, "", 0, 0, "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
+           "Required with SASL. OAUTHBEARER takes its tokens from config::sasl_oauth_token. GSSAPI is not supported."},
+          {"sasl.mechanisms", choice, "", 0, 0, "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER", "librdkafka's name of sasl.mechanism."},
+          {"sasl.username", text, "", 1, longest_text, "", "Of PLAIN and SCRAM."},
+          {"sasl.password", password, "", 1, longest_text, "", "Of PLAIN and SCRAM."},
+          {"sasl.jaas.config", password, "", 1, longest_text, "",
+           "Java's way to say both: PlainLoginModule or ScramLoginModule required username=\"...\" password=\"...\";"},
+          {"sasl.allow.cleartext", boolean, "false", 0, 0, "",
+           "Whether PLAIN's password and OAUTHBEARER's token may be sent without TLS, for everybody on the way to read."},
+          {"sasl.login.attempts", number, "3", 1, int_max, "",
+           "So many refusals in a row end the consumer, so that no account is locked by trying."},
+      });
+}
+
 }  // namespace property_table
 
 KAWAIT_DECL const std::vector<property_info>& properties() {
@@ -92,6 +140,8 @@ KAWAIT_DECL const std::vector<property_info>& properties() {
     property_table::add_group_properties(list);
     property_table::add_fetch_properties(list);
     property_table::add_network_properties(list);
+    property_table::add_tls_properties(list);
+    property_table::add_sasl_properties(list);
     return list;
   }();
   return all;

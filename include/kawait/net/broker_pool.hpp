@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -54,8 +55,13 @@ class broker_pool {
   /// waits for it, makes one attempt and returns its failure. kafka_error::broker_not_available: no such broker is known.
   KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> async_get(std::int32_t node, channel c);
   /// Any broker: the least loaded open control connection, else a known broker, else the bootstrap list, every address of every
-  /// name in turn from a random start. errc::bootstrap_failed: none; the words list every address and why.
+  /// name in turn from a random start. errc::bootstrap_failed: none; the words list every address and why. A code that all of them
+  /// failed with and that says more (unresolved_host, not_kafka, those of TLS and SASL) comes instead.
   KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> async_any();
+
+  /// Called once, when brokers have refused the credentials as often as options.sasl->login_attempts says, without taking them in
+  /// between: nothing is tried any more. It may close the pool.
+  KAWAIT_DECL void on_refused(std::function<void(const failure&)> tell);
 
   /// Forgets the brokers, closes their connections and starts from the bootstrap list again (KIP-899, KIP-1102).
   KAWAIT_DECL void rebootstrap();

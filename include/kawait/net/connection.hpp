@@ -15,7 +15,9 @@
 #include <kawait/core/observer.hpp>
 #include <kawait/detail/asio.hpp>
 #include <kawait/net/network.hpp>
+#include <kawait/net/security.hpp>
 #include <kawait/net/timer.hpp>
+#include <kawait/net/tls.hpp>
 #include <kawait/protocol/codec.hpp>
 #include <kawait/protocol/versions.hpp>
 #include <kawait/wire/slab.hpp>
@@ -29,7 +31,9 @@ struct connection_options {
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds setup_timeout{10'000};  ///< For connecting and the handshake of one address.
   std::size_t max_frame = 100 * 1024 * 1024;
-  std::size_t max_handshake_frame = 64 * 1024;  ///< Until the peer has shown to be a Kafka broker.
+  std::size_t max_handshake_frame = 64 * 1024;  ///< Until the peer has shown to be a Kafka broker, and has authenticated us.
+  std::shared_ptr<tls_context> tls;             ///< Null: plaintext.
+  std::shared_ptr<const sasl_options> sasl;     ///< Null: no authentication.
   kawait::detail::observers observers;
 
   connection_options() = default;
@@ -90,8 +94,9 @@ class connection : public std::enable_shared_from_this<connection> {
  public:
   static constexpr std::int16_t newest = std::numeric_limits<std::int16_t>::max();
 
-  /// Connects and shakes hands (ApiVersions) until `deadline` or for options.setup_timeout, whichever ends first. The failure's
-  /// words begin with the address. errc::not_kafka: what answers does not speak the protocol.
+  /// Connects and shakes hands (TLS, ApiVersions, SASL) until `deadline` or for options.setup_timeout, whichever ends first. The
+  /// failure's words begin with the address. errc::not_kafka: what answers does not speak the protocol; certificate_rejected,
+  /// tls_failed, authentication_failed: what the options ask for cannot be had.
   KAWAIT_DECL static asio::awaitable<result<std::shared_ptr<connection>>> open(asio::any_io_executor executor, address where,
                                                                                connection_options options, time_point deadline);
   /// The same for a name: tries its addresses in turn. The words list each address with its reason.
@@ -116,7 +121,8 @@ class connection : public std::enable_shared_from_this<connection> {
     const auto chosen = versions_.choose<Request>();
     if (!chosen) return refuse<Request>(at_peer(chosen.error()));
     const std::int16_t version = std::min(*chosen, cap);
-    failure f = protocol::encode_request(out_, request, version, next_correlation_id_, options_.client_id);
+    std::vector<std::byte>& frames = is_held() ? session_->held_frames : out_;
+    failure f = protocol::encode_request(frames, request, version, next_correlation_id_, options_.client_id);
     if (f) return refuse<Request>(at_peer(f));
     return await_answer<Request>(enqueue(timeout, body), version);
   }
@@ -153,9 +159,32 @@ class connection : public std::enable_shared_from_this<connection> {
     wire::slab_source* body;
   };
 
+  /// An authenticated session that ends. While it is being renewed (KIP-368) the broker takes nothing else: requests wait here.
+  struct session {
+    explicit session(const asio::any_io_executor& executor) : renewal(executor) {}
+
+    timer renewal;
+    bool renewing = false;
+    std::vector<std::byte> held_frames;
+    std::deque<pending_request> held;
+  };
+
+  bool is_held() const noexcept { return session_ && session_->renewing; }
+
   template <class Request>
   static asio::awaitable<result<answer<Request>>> refuse(failure f) {
     co_return result<answer<Request>>(std::move(f));
+  }
+
+  /// Of the authentication: waits for no session's renewal, which it is.
+  template <class Request>
+  asio::awaitable<result<answer<Request>>> async_sasl(const Request& request, time_point deadline) {
+    if (why_) return refuse<Request>(why_);
+    const auto version = versions_.choose<Request>();
+    if (!version) return refuse<Request>(at_peer(version.error()));
+    failure f = protocol::encode_request(out_, request, *version, next_correlation_id_, options_.client_id);
+    if (f) return refuse<Request>(at_peer(f));
+    return await_answer<Request>(enqueue_now(time_left(deadline), heap_), *version);
   }
 
   template <class Request>
@@ -179,8 +208,11 @@ class connection : public std::enable_shared_from_this<connection> {
   KAWAIT_DECL failure at_peer(const failure& f) const;
   KAWAIT_DECL failure malformed(failure f);
   KAWAIT_DECL void throttle(std::int32_t milliseconds);
+  KAWAIT_DECL static void fail_all(std::deque<pending_request> requests, const failure& why);
   // Sending.
   KAWAIT_DECL detail::ticket enqueue(std::chrono::milliseconds timeout, wire::slab_source& body);
+  KAWAIT_DECL detail::ticket enqueue_now(std::chrono::milliseconds timeout, wire::slab_source& body);
+  KAWAIT_DECL detail::ticket enqueue_in(std::deque<pending_request>& queue, std::chrono::milliseconds timeout, wire::slab_source& body);
   KAWAIT_DECL void abandon(std::int32_t correlation_id, std::unique_ptr<detail::answer_slot> slot) noexcept;
   KAWAIT_DECL void send_now();
   KAWAIT_DECL static asio::awaitable<void> write_loop(std::shared_ptr<connection> self);
@@ -203,9 +235,22 @@ class connection : public std::enable_shared_from_this<connection> {
   KAWAIT_DECL static asio::awaitable<result<std::shared_ptr<connection>>> set_up_observed(asio::any_io_executor executor, address where,
                                                                                           connection_options options,
                                                                                           time_point deadline);
+  KAWAIT_DECL std::chrono::milliseconds time_left(time_point deadline) const;
   KAWAIT_DECL asio::awaitable<failure> handshake(time_point deadline);
   KAWAIT_DECL asio::awaitable<failure> ask_versions(std::int16_t version, time_point deadline,
                                                     protocol::api_versions_response& answer, wire::slab_ref& buffer);
+  // Authentication (impl/sasl.ipp).
+  KAWAIT_DECL asio::awaitable<failure> authenticate(time_point deadline);
+  KAWAIT_DECL asio::awaitable<failure> choose_mechanism(time_point deadline);
+  KAWAIT_DECL asio::awaitable<failure> log_in_plain(time_point deadline);
+  KAWAIT_DECL asio::awaitable<failure> log_in_scram(time_point deadline);
+  KAWAIT_DECL asio::awaitable<result<secret>> fetch_token(time_point deadline);
+  KAWAIT_DECL asio::awaitable<failure> log_in_with_token(secret message, time_point deadline);
+  KAWAIT_DECL asio::awaitable<result<secret>> say(secret message, time_point deadline);
+  KAWAIT_DECL failure login_failure(std::string_view words) const;
+  KAWAIT_DECL void begin_session(std::chrono::milliseconds lifetime);
+  KAWAIT_DECL static asio::awaitable<void> renew_sessions(std::shared_ptr<connection> self);
+  KAWAIT_DECL void release_held();
 
   asio::any_io_executor executor_;
   environment* env_;
@@ -216,6 +261,7 @@ class connection : public std::enable_shared_from_this<connection> {
   protocol::api_version_table versions_;
   failure why_;
   bool was_up_ = false;  // the handshake is over: observers have heard of it, and will hear of its end
+  bool was_answered_ = false;
   wire::heap_slabs heap_;
 
   std::int32_t next_correlation_id_ = 0;
@@ -236,6 +282,9 @@ class connection : public std::enable_shared_from_this<connection> {
 
   timer watchdog_;
   time_point watched_ = time_point::max();
+
+  std::unique_ptr<session> session_;  // Null: for as long as the connection lives.
+  std::chrono::milliseconds lifetime_{0};  // Of the session, as the broker's last answer has it; 0: as above.
 };
 
 }  // namespace kawait::net
@@ -244,4 +293,5 @@ class connection : public std::enable_shared_from_this<connection> {
 #include <kawait/net/impl/connection.ipp>
 #include <kawait/net/impl/connection_read.ipp>
 #include <kawait/net/impl/handshake.ipp>
+#include <kawait/net/impl/sasl.ipp>
 #endif

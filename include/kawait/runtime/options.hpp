@@ -10,6 +10,7 @@
 #include <kawait/core/observer.hpp>
 #include <kawait/machine/position_finder.hpp>
 #include <kawait/net/network.hpp>
+#include <kawait/net/security.hpp>
 #include <kawait/wire/compression.hpp>
 
 namespace kawait {
@@ -27,6 +28,7 @@ struct options {
   kawait::detail::observers observers;
 
   std::vector<net::host_port> bootstrap;
+  net::security_options security;
   std::string client_id = "kawait";
   std::string client_rack;
 

@@ -99,6 +99,8 @@ class broker_pool::state : public std::enable_shared_from_this<state> {
     forget(failure(errc::closed));
   }
 
+  void on_refused(std::function<void(const failure&)> tell) { tell_refused_ = std::move(tell); }
+
   KAWAIT_DECL static asio::awaitable<opened> get(std::shared_ptr<state> self, std::int32_t node, channel c);
   KAWAIT_DECL static asio::awaitable<opened> any(std::shared_ptr<state> self);
 
@@ -116,6 +118,8 @@ class broker_pool::state : public std::enable_shared_from_this<state> {
   std::shared_ptr<slot> make_slot(host_port where) { return std::make_shared<slot>(executor_, reconnect_, std::move(where)); }
   KAWAIT_DECL static asio::awaitable<opened> join(std::shared_ptr<state> self, std::shared_ptr<slot> s);
   KAWAIT_DECL static asio::awaitable<void> attempt(std::shared_ptr<state> self, std::shared_ptr<slot> s);
+  KAWAIT_DECL asio::awaitable<opened> open(host_port where);
+  KAWAIT_DECL void note_login(const opened& made);
   KAWAIT_DECL asio::awaitable<opened> open_somewhere(std::shared_ptr<slot> s);
   KAWAIT_DECL void adopt_bootstrap(const host_port& where, slot& control);
   KAWAIT_DECL asio::awaitable<opened> open_known(std::shared_ptr<slot> s, std::vector<std::int32_t> ids, std::string& words);
@@ -129,6 +133,9 @@ class broker_pool::state : public std::enable_shared_from_this<state> {
   std::map<std::int32_t, node> nodes_;
   std::shared_ptr<slot> any_;  // The attempt to reach any broker; holds the connection to a bootstrap address.
   bool closed_ = false;
+  std::uint32_t refusals_ = 0;  // Of our credentials, in a row.
+  failure refused_;             // Too many of them: no more attempts.
+  std::function<void(const failure&)> tell_refused_;
 };
 
 /// Ends an attempt however its coroutine ends.
@@ -206,6 +213,7 @@ KAWAIT_DECL void broker_pool::state::forget(const failure& why) {
 KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::get(std::shared_ptr<state> self, std::int32_t id,
                                                                                 channel c) {
   if (self->closed_) co_return failure(errc::closed);
+  if (self->refused_) co_return self->refused_;
   const auto s = self->find(id, c);
   if (!s) co_return failure(kafka_error::broker_not_available, "broker " + std::to_string(id) + " is not known");
   if (auto live = s->open_connection()) co_return live;
@@ -215,6 +223,7 @@ KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::get(
 
 KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::any(std::shared_ptr<state> self) {
   if (self->closed_) co_return failure(errc::closed);
+  if (self->refused_) co_return self->refused_;
   if (auto live = self->least_loaded()) co_return live;
   auto joined = co_await join(self, self->any_);
   // A node's attempt, and not one of the bootstrap list's, may have brought the connection.
@@ -250,7 +259,7 @@ KAWAIT_DECL asio::awaitable<void> broker_pool::state::attempt(std::shared_ptr<st
   if (s == self->any_) {
     made = co_await self->open_somewhere(s);
   } else {
-    made = co_await connection::open(self->executor_, s->where, self->options_, time_point::max());
+    made = co_await self->open(s->where);
   }
   if (!made) {
     s->set_failure(std::move(made.error()));
@@ -261,6 +270,20 @@ KAWAIT_DECL asio::awaitable<void> broker_pool::state::attempt(std::shared_ptr<st
     co_return;
   }
   s->adopt(*std::move(made), self->env_->now());
+}
+
+KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::open(host_port where) {
+  auto made = co_await connection::open(executor_, std::move(where), options_, time_point::max());
+  if (options_.sasl) note_login(made);
+  co_return std::move(made);
+}
+
+KAWAIT_DECL void broker_pool::state::note_login(const opened& made) {
+  if (made) refusals_ = 0;
+  if (made || made.error().code != errc::authentication_failed) return;
+  if (++refusals_ < options_.sasl->login_attempts || closed_ || refused_) return;
+  refused_ = made.error();
+  if (tell_refused_) tell_refused_(refused_);
 }
 
 // Known brokers: first, from a random start, those that need not wait; last, the one of the others that waits least.
@@ -309,12 +332,14 @@ KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::open
   const std::size_t start = list.empty() ? 0 : static_cast<std::size_t>(env_->random() % list.size());
   for (std::size_t i = 0; i < list.size(); ++i) {
     const host_port& where = list[(start + i) % list.size()];
-    auto reached = co_await connection::open(executor_, where, options_, time_point::max());
+    auto reached = co_await open(where);
     if (reached) {
       s->where = where;
       co_return std::move(reached);
     }
     detail::append(words, reached.error());
+    // Whose password is wrong at one is wrong at all: trying on would only lock the account.
+    if (reached.error().code == errc::authentication_failed) co_return failure(errc::authentication_failed, std::move(words));
     if (i == 0) {
       common = reached.error().code;
     } else if (common != reached.error().code) {
@@ -324,7 +349,8 @@ KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::open
   auto last = co_await open_known(s, known.waiting, words);
   if (last || s->retired()) co_return std::move(last);
   // Where all names are wrong, or all ports are another's, the code can say so.
-  const bool telling = common == errc::unresolved_host || common == errc::not_kafka;
+  const bool telling = common == errc::unresolved_host || common == errc::not_kafka || common == errc::certificate_rejected ||
+                       common == errc::tls_failed;
   co_return failure(telling && nodes_.empty() ? common : make_error_code(errc::bootstrap_failed), std::move(words));
 }
 
@@ -347,6 +373,8 @@ KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> broker_pool::as
 }
 
 KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> broker_pool::async_any() { return state::any(state_); }
+
+KAWAIT_DECL void broker_pool::on_refused(std::function<void(const failure&)> tell) { state_->on_refused(std::move(tell)); }
 
 KAWAIT_DECL void broker_pool::rebootstrap() {
   state_->forget(failure(errc::connection_closed, "the client starts again from its bootstrap servers"));

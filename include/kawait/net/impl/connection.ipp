@@ -9,6 +9,11 @@ namespace detail {
 
 inline constexpr std::size_t most_spare_slots = 16;
 
+/// Of a stream that broke.
+inline std::error_code code_of_end(const std::error_code& ec) noexcept {
+  return ec.category() == tls_category() ? errc::tls_failed : errc::connection_closed;
+}
+
 KAWAIT_DECL ticket::~ticket() {
   if (connection_) connection_->abandon(correlation_id_, std::move(slot_));
 }
@@ -43,11 +48,17 @@ KAWAIT_DECL void connection::close(failure why) {
   }
   may_write_.notify_all();
   out_.clear();
-  // Slots are only marked here; their requesters run later, so none of them can get in between.
-  const std::deque<pending_request> pending = std::exchange(pending_, {});
-  for (const pending_request& p : pending) {
+  fail_all(std::exchange(pending_, {}), why_);
+  if (!session_) return;
+  session_->renewal.cancel();
+  fail_all(std::exchange(session_->held, {}), why_);
+}
+
+// Slots are only marked here; their requesters run later, so none of them can get in between.
+KAWAIT_DECL void connection::fail_all(std::deque<pending_request> requests, const failure& why) {
+  for (const pending_request& p : requests) {
     if (!p.slot) continue;
-    p.slot->why = why_;
+    p.slot->why = why;
     p.slot->done = true;
     p.slot->ready.notify_all();
   }
@@ -60,7 +71,11 @@ KAWAIT_DECL failure connection::at_peer(const failure& f) const {
 }
 
 KAWAIT_DECL void connection::fail(std::error_code code, std::string_view words) {
-  close(at_peer(failure(code, std::string(words))));
+  std::string all(words);
+  // ApiVersions is answered without SASL, and what follows by the connection's end.
+  const bool wants_login = code == errc::connection_closed && was_up_ && !was_answered_ && !pending_.empty() && !options_.sasl;
+  if (wants_login) all += " (a listener that asks for SASL ends connections without it so)";
+  close(at_peer(failure(code, std::move(all))));
 }
 
 KAWAIT_DECL failure connection::malformed(failure f) {
@@ -79,8 +94,20 @@ KAWAIT_DECL void connection::throttle(std::int32_t given) {
   for (pending_request& p : pending_) p.deadline = std::max(p.deadline, throttled_until_ + p.timeout);
 }
 
-// The request's frame is already at the end of out_.
+// The request's frame is already at the end of out_, or among those that wait for the session's renewal.
 KAWAIT_DECL detail::ticket connection::enqueue(std::chrono::milliseconds timeout, wire::slab_source& body) {
+  return is_held() ? enqueue_in(session_->held, timeout, body) : enqueue_now(timeout, body);
+}
+
+KAWAIT_DECL detail::ticket connection::enqueue_now(std::chrono::milliseconds timeout, wire::slab_source& body) {
+  detail::ticket t = enqueue_in(pending_, timeout, body);
+  watch(pending_.back().deadline);
+  send_now();
+  return t;
+}
+
+KAWAIT_DECL detail::ticket connection::enqueue_in(std::deque<pending_request>& queue, std::chrono::milliseconds timeout,
+                                                  wire::slab_source& body) {
   std::unique_ptr<detail::answer_slot> slot;
   if (spare_slots_.empty()) {
     slot = std::make_unique<detail::answer_slot>(executor_);
@@ -91,17 +118,19 @@ KAWAIT_DECL detail::ticket connection::enqueue(std::chrono::milliseconds timeout
   const time_point deadline = std::max(env_->now(), throttled_until_) + timeout;
   const std::int32_t id = next_correlation_id_;
   next_correlation_id_ = id == std::numeric_limits<std::int32_t>::max() ? 0 : id + 1;
-  pending_.push_back(pending_request{id, timeout, deadline, slot.get(), &body});
-  detail::ticket t(shared_from_this(), std::move(slot), id);
-  watch(deadline);
-  send_now();
-  return t;
+  queue.push_back(pending_request{id, timeout, deadline, slot.get(), &body});
+  return detail::ticket(shared_from_this(), std::move(slot), id);
 }
 
 KAWAIT_DECL void connection::abandon(std::int32_t correlation_id, std::unique_ptr<detail::answer_slot> slot) noexcept {
   if (!slot->done) {
     for (pending_request& p : pending_) {
       if (p.correlation_id == correlation_id) p.slot = nullptr;
+    }
+    if (is_held()) {
+      for (pending_request& p : session_->held) {
+        if (p.correlation_id == correlation_id) p.slot = nullptr;
+      }
     }
   }
   if (why_ || spare_slots_.size() == detail::most_spare_slots) return;
@@ -137,7 +166,7 @@ KAWAIT_DECL asio::awaitable<void> connection::write_loop(std::shared_ptr<connect
     std::swap(c.out_, c.sending_);
     co_await c.stream_->write(c.sending_, ec);
     c.sending_.clear();
-    if (ec) c.fail(make_error_code(errc::connection_closed), ec.message());
+    if (ec) c.fail(detail::code_of_end(ec), ec.message());
   }
   c.writing_ = false;
 }

@@ -29,7 +29,7 @@ KAWAIT_DECL asio::awaitable<bool> connection::read_more() {
   const std::size_t size = co_await stream_->read_some(room, ec);
   if (why_) co_return false;
   if (ec) {
-    fail(make_error_code(errc::connection_closed), ec.message());
+    fail(detail::code_of_end(ec), ec.message());
     co_return false;
   }
   end_ += size;
@@ -38,6 +38,11 @@ KAWAIT_DECL asio::awaitable<bool> connection::read_more() {
 
 KAWAIT_DECL bool connection::check_length() {
   const auto length = wire::load_big_endian<std::int32_t>(staging_.data() + begin_);
+  // What TLS says to those who do not speak it: an alert (21) of version 3.
+  if (length >> 16 == 0x1503 && !was_up_ && !options_.tls) {
+    fail(make_error_code(errc::frame_too_large), "the listener speaks TLS, which security.protocol does not say");
+    return false;
+  }
   if (length < 4 || static_cast<std::size_t>(length) > max_frame_) {
     fail(make_error_code(errc::frame_too_large), "a frame of " + std::to_string(length) + " bytes");
     return false;
@@ -112,7 +117,7 @@ KAWAIT_DECL asio::awaitable<bool> connection::read_body(std::byte* to, std::size
     const std::size_t n = co_await stream_->read_some(room, ec);
     if (why_) co_return false;
     if (ec) {
-      fail(make_error_code(errc::connection_closed), ec.message());
+      fail(detail::code_of_end(ec), ec.message());
       co_return false;
     }
     done += n;
@@ -135,6 +140,7 @@ KAWAIT_DECL asio::awaitable<bool> connection::drop_body(std::size_t size) {
 KAWAIT_DECL void connection::deliver(wire::slab_ref buffer, std::size_t size) {
   detail::answer_slot* slot = pending_.front().slot;
   pending_.pop_front();
+  was_answered_ = was_up_;
   if (!slot) return;  // cancelled while the body came in
   slot->buffer = std::move(buffer);
   slot->size = size;

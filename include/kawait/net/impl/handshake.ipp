@@ -18,11 +18,21 @@ class unfinished_connection {
   }
 
   connection* operator->() const noexcept { return connection_.get(); }
+  const std::shared_ptr<connection>& shared() const noexcept { return connection_; }
   std::shared_ptr<connection> release() noexcept { return std::move(connection_); }
 
  private:
   std::shared_ptr<connection> connection_;
 };
+
+/// Certificates that could not be read again may be why a connection fails, within the handshake of TLS or, where the broker looks at
+/// ours, behind it.
+inline failure with_reload_failure(failure f, const connection_options& options) {
+  if (f && options.tls && options.tls->reload_failure()) {
+    f.words += "; the changed files could not be read: " + options.tls->reload_failure().words;
+  }
+  return f;
+}
 
 /// What is wrong with a peer whose first bytes are no answer.
 inline failure not_kafka(const failure& f) {
@@ -32,11 +42,11 @@ inline failure not_kafka(const failure& f) {
   return failure(errc::not_kafka, f.words);
 }
 
-inline std::chrono::milliseconds until(time_point deadline, time_point now) {
-  return std::max(std::chrono::ceil<std::chrono::milliseconds>(deadline - now), std::chrono::milliseconds(1));
-}
-
 }  // namespace detail
+
+KAWAIT_DECL std::chrono::milliseconds connection::time_left(time_point deadline) const {
+  return std::max(std::chrono::ceil<std::chrono::milliseconds>(deadline - env_->now()), std::chrono::milliseconds(1));
+}
 
 KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::open(asio::any_io_executor executor, address where,
                                                                                   connection_options options,
@@ -66,11 +76,22 @@ KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::set
   deadline = std::min(deadline, env.now() + options.setup_timeout);
   auto stream = co_await env.net().connect(where, deadline);
   if (!stream) co_return std::move(stream.error());
+  if (options.tls) {
+    std::unique_ptr<transport> lower = *std::move(stream);
+    auto secured = co_await start_tls(std::move(lower), options.tls, where, deadline);
+    if (!secured) co_return detail::with_reload_failure(std::move(secured.error()), options);
+    stream = std::move(secured);
+  }
   auto made = std::make_shared<connection>(passkey(), executor, *std::move(stream), where, std::move(options));
   detail::unfinished_connection c(std::move(made));
   c->start();
   failure f = co_await c->handshake(deadline);
-  if (f) co_return std::move(f);
+  if (f.code == errc::connection_closed && !c->options_.tls) f.words += " (a listener that speaks TLS ends plaintext connections so)";
+  if (!f && c->options_.sasl) f = co_await c->authenticate(deadline);
+  if (f) co_return detail::with_reload_failure(std::move(f), c->options_);
+  c->max_frame_ = c->options_.max_frame;
+  c->was_up_ = true;
+  if (c->session_) kawait::detail::spawn(c->executor_, renew_sessions(c.shared()));
   co_return c.release();
 }
 
@@ -88,7 +109,8 @@ KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::ope
     if (opened) co_return std::move(opened);
     if (&a != addresses->data()) before += last.to_string() + "; ";
     last = std::move(opened.error());
-    if (env.now() >= deadline) break;
+    // The same broker behind another address would count the same wrong password once more.
+    if (last.code == errc::authentication_failed || env.now() >= deadline) break;
   }
   co_return failure(last.code, before + last.words);
 }
@@ -103,9 +125,7 @@ KAWAIT_DECL asio::awaitable<failure> connection::handshake(time_point deadline) 
     const auto code = static_cast<kafka_error>(answer.error_code);
     if (code == kafka_error::none) {
       versions_ = protocol::api_version_table(answer);
-      max_frame_ = options_.max_frame;
       throttle(answer.throttle_time_ms);
-      was_up_ = true;
       co_return failure();
     }
     if (code != kafka_error::unsupported_version || version == 0) co_return at_peer(failure(code, "ApiVersions"));
@@ -126,7 +146,7 @@ KAWAIT_DECL asio::awaitable<failure> connection::ask_versions(std::int16_t versi
   request.client_software_version = options_.software_version;
   failure f = protocol::encode_request(out_, request, version, next_correlation_id_, options_.client_id);
   if (f) co_return at_peer(f);
-  const detail::ticket t = enqueue(detail::until(deadline, env_->now()), heap_);
+  const detail::ticket t = enqueue(time_left(deadline), heap_);
   detail::answer_slot& slot = t.slot();
   while (!slot.done) co_await slot.ready.wait();
   if (slot.why) co_return slot.why;

@@ -15,6 +15,12 @@ inline net::connection_options connection_options_of(const options& o) {
   c.request_timeout = o.request_timeout;
   // Who waits two seconds for the cluster must not be kept for ten by one address that says nothing.
   c.setup_timeout = std::min(o.connection_setup_timeout, o.default_api_timeout);
+  if (o.security.has_tls()) {
+    auto made = net::tls_context::create(o.security.tls);
+    if (!made) throw error(made.error().code, made.error().words);
+    c.tls = *std::move(made);
+  }
+  if (o.security.has_sasl()) c.sasl = std::make_shared<const net::sasl_options>(o.security.sasl);
   return c;
 }
 
@@ -68,6 +74,7 @@ KAWAIT_DECL engine::engine(passkey, asio::any_io_executor executor, options o)
       committed_(executor),
       commit_timer_(executor) {
   releases_->set_sink(this);
+  brokers_.on_refused([this](const failure& why) { finish(why); });
 }
 
 KAWAIT_DECL engine::~engine() { releases_->detach(); }

@@ -1,0 +1,252 @@
+#include "catch.hpp"
+
+#include <functional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <kawait/config.hpp>
+
+namespace {
+
+using kawait::config;
+using kawait::secret;
+
+/// The words of the error that `f` throws; "" if it throws none.
+std::string refusal(const std::function<void()>& f) {
+  try {
+    f();
+    return {};
+  } catch (const kawait::error& e) {
+    CHECK(e.code() == kawait::errc::invalid_config);
+    return e.words();
+  }
+}
+
+bool contains(const std::string& words, std::string_view part) { return words.find(part) != std::string::npos; }
+
+std::string protocol_of(const config& c) {
+  switch (c.values().security.protocol) {
+    case kawait::security_protocol::plaintext: return "PLAINTEXT";
+    case kawait::security_protocol::ssl: return "SSL";
+    case kawait::security_protocol::sasl_plaintext: return "SASL_PLAINTEXT";
+    case kawait::security_protocol::sasl_ssl: return "SASL_SSL";
+  }
+  return "?";
+}
+
+std::string mechanism_of(const config& c) {
+  const auto& m = c.values().security.sasl.mechanism;
+  if (!m) return "";
+  switch (*m) {
+    case kawait::sasl_mechanism::plain: return "PLAIN";
+    case kawait::sasl_mechanism::scram_sha_256: return "SCRAM-SHA-256";
+    case kawait::sasl_mechanism::scram_sha_512: return "SCRAM-SHA-512";
+    case kawait::sasl_mechanism::oauthbearer: return "OAUTHBEARER";
+  }
+  return "?";
+}
+
+std::string shown(const kawait::net::pem_source& s) { return s.location + std::string(s.text.reveal()); }
+
+/// A property, how its value is read back, good values and bad ones.
+struct property_row {
+  std::string name;
+  std::function<std::string(const config&)> get;
+  std::vector<std::string> good, bad;
+};
+
+std::vector<property_row> property_rows() {
+  const auto ca = [](const config& c) { return shown(c.values().security.tls.ca); };
+  const auto certificate = [](const config& c) { return shown(c.values().security.tls.certificate); };
+  const auto key = [](const config& c) { return shown(c.values().security.tls.key); };
+  const auto both = [](const config& c) {
+    const auto& tls = c.values().security.tls;
+    return tls.certificate.location == tls.key.location ? tls.key.location : "(they differ)";
+  };
+  const auto pem = [](const config&) { return std::string("PEM"); };
+  const auto password = [](const config& c) { return std::string(c.values().security.sasl.password.reveal()); };
+  const std::string too_long(32768, 'x'), far_too_long((1 << 20) + 1, 'x');
+  return {
+      {"security.protocol", protocol_of, {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}, {"", "ssl", "TLS", "PLAINTEXT,SSL"}},
+      {"ssl.ca.location", ca, {"/etc/ca.pem", "ca dir"}, {"", too_long}},
+      {"ssl.ca.pem", ca, {"-----BEGIN"}, {"", far_too_long}},
+      {"ssl.truststore.location", ca, {"/etc/ca.pem"}, {"", too_long}},
+      {"ssl.truststore.certificates", ca, {"-----BEGIN"}, {"", far_too_long}},
+      {"ssl.truststore.type", pem, {"PEM"}, {"", "JKS", "PKCS12", "pem"}},
+      {"ssl.certificate.location", certificate, {"c.pem"}, {"", too_long}},
+      {"ssl.certificate.pem", certificate, {"-----BEGIN"}, {"", far_too_long}},
+      {"ssl.keystore.certificate.chain", certificate, {"-----BEGIN"}, {"", far_too_long}},
+      {"ssl.key.location", key, {"k.pem"}, {"", too_long}},
+      {"ssl.key.pem", key, {"-----BEGIN"}, {"", far_too_long}},
+      {"ssl.keystore.key", key, {"-----BEGIN"}, {"", far_too_long}},
+      {"ssl.key.password", [](const config& c) { return std::string(c.values().security.tls.key_password.reveal()); }, {"word"}, {"", too_long}},
+      {"ssl.keystore.location", both, {"both.pem"}, {"", too_long}},
+      {"ssl.keystore.type", pem, {"PEM"}, {"", "JKS", "PKCS12"}},
+      {"ssl.cipher.suites", [](const config& c) { return c.values().security.tls.cipher_suites; }, {"TLS_AES_128_GCM_SHA256"}, {"", too_long}},
+      {"ssl.endpoint.identification.algorithm",
+       [](const config& c) { return std::string(c.values().security.tls.verify_host ? "https" : "none"); },
+       {"none", "https"},
+       {"", "HTTPS", "false", "ldaps"}},
+      {"sasl.mechanism", mechanism_of, {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"}, {"", "GSSAPI", "SCRAM-SHA-1", "plain"}},
+      {"sasl.mechanisms", mechanism_of, {"PLAIN", "SCRAM-SHA-512"}, {"", "GSSAPI", "PLAIN,SCRAM-SHA-256"}},
+      {"sasl.username", [](const config& c) { return c.values().security.sasl.username; }, {"alice", "a,b=c"}, {"", too_long, std::string("a\0b", 3)}},
+      {"sasl.password", password, {"word", "\"; ' =,"}, {"", too_long, std::string("a\0b", 3)}},
+      {"sasl.jaas.config",
+       [](const config& c) { return "L required username=\"" + c.values().security.sasl.username + "\""; },
+       {},
+       {"", too_long, "L", "x.PlainLoginModule required;"}},
+      {"sasl.allow.cleartext",
+       [](const config& c) { return std::string(c.values().security.sasl.allow_cleartext ? "true" : "false"); },
+       {"true", "false"},
+       {"", "yes"}},
+      {"sasl.login.attempts", [](const config& c) { return std::to_string(c.values().security.sasl.login_attempts); },
+       {"1", "2147483647"}, {"0", "-1", "2147483648", "", "x"}},
+  };
+}
+
+TEST_CASE("config: every property of TLS and SASL takes good values, and refuses bad ones without showing secrets") {
+  std::set<std::string_view> tested, known;
+  const auto all = property_rows();
+  for (const property_row& r : all) {
+    CAPTURE(r.name);
+    tested.insert(r.name);
+    const kawait::property_info* const info = kawait::find_property(r.name);
+    REQUIRE(info);
+    const std::string standard = r.get(config());
+    if (r.name != "sasl.jaas.config") CHECK(standard == info->standard);
+    for (const std::string& value : r.good) {
+      config c;
+      CHECK(refusal([&] { c.set(r.name, value); }) == "");
+      CHECK(r.get(c) == value);
+    }
+    for (const std::string& value : r.bad) {
+      config c;
+      const std::string words = refusal([&] { c.set(r.name, value); });
+      CHECK(contains(words, r.name));
+      CHECK(words.size() < 300);
+      CHECK(r.get(c) == standard);
+      const bool is_secret = info->type == kawait::property_type::password;
+      if (value.size() > 1 && value.size() < 100) CHECK(contains(words, is_secret ? "'***'" : "'" + value + "'"));
+      if (is_secret && value.size() > 1) CHECK(!contains(words, value.substr(0, 10)));
+    }
+  }
+  for (const kawait::property_info& p : kawait::properties()) {
+    if (p.name.starts_with("ssl.") || p.name.starts_with("sasl.") || p.name == "security.protocol") known.insert(p.name);
+  }
+  CHECK(known == tested);
+}
+
+TEST_CASE("config: sasl.jaas.config") {
+  struct row {
+    std::string text, user, password;
+  };
+  const std::string plain = "org.apache.kafka.common.security.plain.PlainLoginModule";
+  const std::string scram = "org.apache.kafka.common.security.scram.ScramLoginModule";
+  const row good[] = {
+      {plain + " required username=\"alice\" password=\"word\";", "alice", "word"},
+      {scram + " required username='alice' password='wo\"rd' ;", "alice", "wo\"rd"},
+      {"  " + plain + "\n\trequired\n  password = \"a \\\"b\\\\\"\n  username=alice;\n", "alice", "a \"b\\"},
+      {plain + " required username=\"alice\" password=\"x;y=z\" debug=true;", "alice", "x;y=z"},
+      {scram + " required username=\"alice\" password=\"\\w\\\\\";", "alice", "w\\"},
+  };
+  for (const row& test : good) {
+    CAPTURE(test.text);
+    config c;
+    c.set("sasl.jaas.config", test.text);
+    CHECK(c.values().security.sasl.username == test.user);
+    CHECK(c.values().security.sasl.password.reveal() == test.password);
+    CHECK(c.warnings().size() == (contains(test.text, "debug") ? 1u : 0u));
+  }
+  const std::pair<std::string, std::string> bad[] = {
+      {plain, "is not of the form"},
+      {plain + " required username=\"hunter1\" password=\"hunter2\"", "is not of the form"},
+      {plain + " required username=\"hunter1\" password=\"hunter2;", "is not of the form"},
+      {plain + " required username=\"hunter1\" password=;", "is not of the form"},
+      {plain + " required username password=\"hunter2\";", "is not of the form"},
+      {plain + " needed username=\"hunter1\" password=\"hunter2\";", "is not of the form"},
+      {plain + " required username=\"hunter1\" password=\"hunter2\"; " + plain + " required;", "is not of the form"},
+      {plain + " required username=\"hunter1\" password=\"hunter2\\", "is not of the form"},
+      {plain + " required username=\"hunter1\";", "username and password"},
+      {plain + " required password=\"hunter2\";", "username and password"},
+      {plain + " required username=\"\" password=\"hunter2\";", "sasl.username"},
+      {scram + " required username=\"hunter1\" password=\"hunter2\" tokenauth=\"true\";", "delegation tokens"},
+      {"com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true;", "Kerberos"},
+      {"org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required ;", "sasl_oauth_token"},
+      {"my.LoginModule required username=\"hunter1\" password=\"hunter2\";", "PlainLoginModule or ScramLoginModule"},
+  };
+  for (const auto& [text, why] : bad) {
+    CAPTURE(text);
+    config c;
+    const std::string words = refusal([&, &t = text] { c.set("sasl.jaas.config", t); });
+    CHECK(contains(words, why));
+    CHECK(!contains(words, "hunter"));
+    CHECK(c.values().security.sasl.username.empty());
+  }
+}
+
+TEST_CASE("config: what of TLS and SASL does not fit together is refused when a consumer takes it") {
+  struct row {
+    std::vector<std::pair<std::string, std::string>> set;
+    std::string words;  // "": it fits
+  };
+  const std::string jaas = "x.PlainLoginModule required username=u password=hunter2;";
+  const row rows[] = {
+      {{{"security.protocol", "SSL"}}, ""},
+      {{{"security.protocol", "SSL"}, {"ssl.ca.location", "x"}, {"ssl.keystore.location", "k"}, {"ssl.key.password", "p"}}, ""},
+      {{{"ssl.ca.location", "x"}}, "nothing would be encrypted"},
+      {{{"ssl.key.password", "x"}}, "ssl.key.password is set"},
+      {{{"security.protocol", "SASL_PLAINTEXT"}, {"ssl.cipher.suites", "x"}}, "ssl.cipher.suites is set"},
+      {{{"security.protocol", "SSL"}, {"ssl.ca.location", "x"}, {"ssl.ca.pem", "y"}}, "ssl.ca.location and ssl.ca.pem exclude"},
+      {{{"security.protocol", "SSL"}, {"ssl.key.pem", "x"}}, "ssl.key is set without ssl.certificate"},
+      {{{"security.protocol", "SSL"}, {"ssl.certificate.pem", "x"}}, "ssl.certificate is set without ssl.key"},
+      {{{"security.protocol", "SSL"}, {"ssl.key.password", "x"}}, "without ssl.key"},
+      {{{"security.protocol", "SASL_SSL"}}, "sasl.mechanism is required; GSSAPI"},
+      {{{"security.protocol", "SASL_SSL"}, {"sasl.mechanism", "PLAIN"}, {"sasl.username", "u"}}, "sasl.username and sasl.password are required"},
+      {{{"security.protocol", "SASL_SSL"}, {"sasl.mechanism", "PLAIN"}, {"sasl.jaas.config", jaas}}, ""},
+      {{{"security.protocol", "SASL_SSL"}, {"sasl.mechanism", "SCRAM-SHA-256"}, {"sasl.jaas.config", jaas}}, "needs a ScramLoginModule"},
+      {{{"security.protocol", "SASL_PLAINTEXT"}, {"sasl.mechanism", "PLAIN"}, {"sasl.jaas.config", jaas}}, "sasl.allow.cleartext"},
+      {{{"security.protocol", "SASL_PLAINTEXT"}, {"sasl.mechanism", "PLAIN"}, {"sasl.jaas.config", jaas}, {"sasl.allow.cleartext", "true"}}, ""},
+      {{{"security.protocol", "SASL_PLAINTEXT"}, {"sasl.mechanisms", "SCRAM-SHA-512"}, {"sasl.username", "u"}, {"sasl.password", "hunter2"}}, ""},
+      {{{"sasl.mechanism", "PLAIN"}, {"sasl.jaas.config", jaas}}, "none would be sent"},
+      {{{"security.protocol", "SSL"}, {"sasl.mechanism", "PLAIN"}, {"sasl.jaas.config", jaas}}, "none would be sent"},
+      {{{"security.protocol", "SASL_SSL"}, {"sasl.mechanism", "OAUTHBEARER"}}, "sasl_oauth_token is required"},
+      {{{"security.protocol", "SASL_SSL"}, {"sasl.mechanism", "OAUTHBEARER"}, {"sasl.username", "u"}}, "sasl_oauth_token is required"},
+  };
+  for (const row& test : rows) {
+    config c("a:1");
+    std::string text;
+    for (const auto& [name, value] : test.set) {
+      c.set(name, value);
+      text += name + '=' + value + ' ';
+    }
+    CAPTURE(text);
+    const std::string words = refusal([&] { c.check(); });
+    if (test.words.empty()) CHECK(words == "");
+    CHECK(contains(words, test.words));
+    CHECK(!contains(words, "hunter2"));
+  }
+  config token("a:1");
+  token.security_protocol(kawait::security_protocol::sasl_ssl).sasl_mechanism(kawait::sasl_mechanism::oauthbearer);
+  token.sasl_oauth_token([]() -> asio::awaitable<kawait::oauth_token> { co_return kawait::oauth_token(secret("t")); });
+  CHECK(refusal([&] { token.check(); }) == "");
+  CHECK(contains(refusal([&] { config(token).sasl_username("u").check(); }), "takes no sasl.username"));
+  CHECK(contains(refusal([&] { config(token).sasl_allow_cleartext(false).security_protocol(kawait::security_protocol::sasl_plaintext).check(); }), "token"));
+  CHECK(contains(refusal([&] { config(token).sasl_mechanism(kawait::sasl_mechanism::plain).check(); }), "is not OAUTHBEARER"));
+}
+
+TEST_CASE("config: names of TLS and SASL that are no settings say what is") {
+  for (const auto& [name, meaning] : std::vector<std::pair<std::string, std::string>>{
+           {"ssl.keystore.password", "ssl.key.password"},
+           {"ssl.enabled.protocols", "TLS 1.3"},
+           {"enable.ssl.certificate.verification", "always verified"},
+           {"sasl.kerberos.service.name", "not supported"},
+           {"sasl.oauthbearer.token.endpoint.url", "sasl_oauth_token"}}) {
+    CAPTURE(name);
+    const std::string words = refusal([&, &n = name] { config().set(n, "hunter2"); });
+    CHECK(contains(words, meaning));
+  }
+}
+
+}  // namespace

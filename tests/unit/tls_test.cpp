@@ -1,0 +1,371 @@
+#include "catch.hpp"
+
+#include <filesystem>
+
+#include <unistd.h>
+
+#include <openssl/ssl.h>
+
+#include "support/certificates.hpp"
+
+#include "scripted_broker.hpp"
+
+#include <kawait/net/tls.hpp>
+#include <kawait/protocol/fetch.hpp>
+
+namespace {
+
+using namespace scripted;
+using kawait::errc;
+using kawait::secret;
+using kawait::tests::authority;
+using kawait::tests::certificate;
+using kawait::tests::validity;
+
+const authority& trusted() {
+  static const authority a("kawait's test authority");
+  return a;
+}
+
+const certificate& of_broker() {
+  static const certificate c = trusted().issue("broker", {"DNS:broker", "DNS:*.kafka.test", "IP:10.0.0.1"});
+  return c;
+}
+
+net::tls_options trusting(const std::string& ca) {
+  net::tls_options o;
+  o.ca.text = secret(ca);
+  return o;
+}
+
+net::connection_options with(const net::tls_options& tls) {
+  net::connection_options o;
+  auto made = net::tls_context::create(tls);
+  REQUIRE(made);
+  o.tls = *std::move(made);
+  return o;
+}
+
+using script = std::function<asio::awaitable<void>(peer&)>;
+
+/// Speaks TLS with the certificate and then plays the script. `shown` is the name that the client asked for.
+void listen_in_tls(testing::world& w, const certificate& own, script play, testing::pipe_options pipe = testing::pipe_options(),
+                   const std::string& clients = {}, std::string* shown = nullptr, int most_version = TLS1_3_VERSION) {
+  const auto context = kawait::tests::server_context(own, clients);
+  SSL_CTX_set_max_proto_version(context.get(), most_version);
+  SSL_CTX_set_tlsext_servername_arg(context.get(), shown);
+  SSL_CTX_set_tlsext_servername_callback(context.get(), +[](SSL* ssl, int*, void* to) {
+    const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    if (to && name) *static_cast<std::string*>(to) = name;
+    return SSL_TLSEXT_ERR_OK;
+  });
+  const auto serve = [context, play](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
+    auto secured = std::make_unique<net::tls_transport>(std::move(stream), context, net::tls_transport::side::server);
+    const kawait::failure f = co_await secured->shake_hands();
+    if (f) {
+      secured->close();
+      co_return;
+    }
+    peer p(std::move(secured));
+    co_await play(p);
+  };
+  w.network().listen("10.0.0.1", 9093, serve, pipe);
+}
+
+asio::awaitable<void> serve_once(peer& p) {
+  (void)co_await p.shake_hands();
+  co_await p.drain();
+}
+
+opened open_at(testing::world& w, const net::address& where, net::connection_options options) {
+  return w.run(net::connection::open(w.executor(), where, std::move(options), net::time_point::max()));
+}
+
+const net::address by_ip("10.0.0.1", "10.0.0.1", 9093);
+
+TEST_CASE("tls: who the broker has to be", "[net][tls]") {
+  const authority other("another authority");
+  using seconds = std::chrono::seconds;
+  const certificate expired = trusted().issue("broker", {"IP:10.0.0.1"}, validity(seconds(-7200), seconds(-3600)));
+  const certificate early = trusted().issue("broker", {"IP:10.0.0.1"}, validity(seconds(3600), seconds(7200)));
+  const certificate nobodys = trusted().issue("10.0.0.1", {});
+  struct row {
+    const char* what;
+    std::string ca;
+    certificate own;
+    std::string host;
+    bool verify_host;
+    std::string words;  // "": all is well
+  };
+  const std::string ca = trusted().text();
+  const row rows[] = {
+      {"an address", ca, of_broker(), "10.0.0.1", true, ""},
+      {"a name", ca, of_broker(), "broker", true, ""},
+      {"a name with a final dot", ca, of_broker(), "broker.", true, ""},
+      {"a wildcard", ca, of_broker(), "b1.kafka.test", true, ""},
+      {"two labels for a wildcard", ca, of_broker(), "b1.x.kafka.test", true, "it is not one of 'b1.x.kafka.test'"},
+      {"another name", ca, of_broker(), "other", true, "it is not one of 'other'"},
+      {"another address", ca, of_broker(), "10.0.0.2", true, "it is not one of '10.0.0.2'"},
+      {"an address as common name alone", ca, nobodys, "10.0.0.1", true, "it is not one of '10.0.0.1'"},
+      {"another name, by explicit word", ca, of_broker(), "other", false, ""},
+      {"another authority's", other.text(), of_broker(), "10.0.0.1", true, "unable to get local issuer certificate"},
+      {"another authority's, and any name", other.text(), of_broker(), "10.0.0.1", false, "unable to get local issuer certificate"},
+      {"none of the system's", "", of_broker(), "10.0.0.1", true, "unable to get local issuer certificate"},
+      {"expired", ca, expired, "10.0.0.1", true, "certificate has expired"},
+      {"not yet valid", ca, early, "10.0.0.1", true, "certificate is not yet valid"},
+      {"trusted itself", of_broker().text, of_broker(), "10.0.0.1", true, ""},
+      {"a host that is none", ca, of_broker(), std::string("a\0b", 3), true, "no host"},
+  };
+  for (const row& test : rows) {
+    for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+      CAPTURE(test.what, version);
+      testing::world w;
+      std::string shown;
+      listen_in_tls(w, test.own, serve_once, testing::pipe_options(), {}, &shown, version);
+      net::tls_options tls = trusting(test.ca);
+      tls.verify_host = test.verify_host;
+      auto c = open_at(w, net::address(test.host, "10.0.0.1", 9093), with(tls));
+      CAPTURE(c ? std::string() : c.error().words);
+      CHECK(static_cast<bool>(c) == test.words.empty());
+      if (c) {
+        const bool is_address = test.host.starts_with("10.");
+        CHECK(shown == (is_address ? "" : test.host == "broker." ? "broker" : test.host));
+        (*c)->close();
+        continue;
+      }
+      CHECK(c.error().words.find(test.words) != std::string::npos);
+      CHECK(c.error().words.starts_with(net::address(test.host, "10.0.0.1", 9093).to_string() + ": "));
+      if (test.words != "no host") CHECK(c.error().code == errc::certificate_rejected);
+    }
+  }
+}
+
+TEST_CASE("tls: a peer that does not speak it, or not ours", "[net][tls]") {
+  struct row {
+    const char* what;
+    std::function<asio::awaitable<void>(peer&)> play;
+    std::string words;
+  };
+  const row rows[] = {
+      {"a plaintext broker, which takes the greeting for a frame that is too long",
+       [](peer& p) -> asio::awaitable<void> {
+         std::byte first{};
+         (void)co_await p.read(&first, 1);
+         p.close();
+       },
+       "does its listener speak TLS?"},
+      {"a web server", [](peer& p) -> asio::awaitable<void> { co_await p.send_text("HTTP/1.1 400 Bad Request\r\n\r\n"); },
+       "plaintext listener?"},
+      {"an alert", [](peer& p) -> asio::awaitable<void> { co_await p.send_text(std::string("\x15\x03\x03\0\x02\x02\x28", 7)); },
+       "handshake failure"},
+      {"noise", [](peer& p) -> asio::awaitable<void> { co_await p.send_text(std::string(300, '\x5a')); }, "plaintext listener?"},
+  };
+  for (const row& test : rows) {
+    CAPTURE(test.what);
+    testing::world w;
+    w.network().listen("10.0.0.1", 9093, [&](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
+      peer p(std::move(stream));
+      co_await test.play(p);
+      co_await p.drain();
+    });
+    auto c = open_at(w, by_ip, with(trusting(trusted().text())));
+    REQUIRE(!c);
+    CAPTURE(c.error().words);
+    CHECK(c.error().code == errc::tls_failed);
+    CHECK(c.error().words.find(test.words) != std::string::npos);
+  }
+  testing::world w;
+  const auto begin = w.now();
+  w.network().listen("10.0.0.1", 9093, [](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
+    peer p(std::move(stream));
+    co_await p.drain();
+  });
+  auto c = open_at(w, by_ip, with(trusting(trusted().text())));
+  REQUIRE(!c);
+  CHECK(c.error().code == std::errc::timed_out);
+  CHECK(w.now() - begin == 10s);
+}
+
+TEST_CASE("tls: a plaintext client is told that the listener speaks TLS", "[net][tls]") {
+  testing::world w;
+  SECTION("by an alert") {
+    w.network().listen("10.0.0.1", 9093, [](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
+      peer p(std::move(stream));
+      co_await p.send_text(std::string("\x15\x03\x03\0\x02\x02\x46", 7));
+      co_await p.drain();
+    });
+    auto c = open_at(w, by_ip, net::connection_options());
+    REQUIRE(!c);
+    CHECK(c.error().code == errc::not_kafka);
+    CHECK(c.error().words.find("the listener speaks TLS") != std::string::npos);
+  }
+  SECTION("by an end without a word") {
+    listen_in_tls(w, of_broker(), serve_once);
+    auto c = open_at(w, by_ip, net::connection_options());
+    REQUIRE(!c);
+    CHECK(c.error().code == errc::connection_closed);
+    CHECK(c.error().words.find("a listener that speaks TLS") != std::string::npos);
+  }
+}
+
+TEST_CASE("tls: a client's certificate", "[net][tls]") {
+  const authority clients("clients");
+  const certificate own = clients.issue("client", {}, validity(), "hunter2");
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    CAPTURE(version);
+    testing::world w;
+    listen_in_tls(w, of_broker(), serve_once, testing::pipe_options(), clients.text(), nullptr, version);
+    auto without = open_at(w, by_ip, with(trusting(trusted().text())));
+    REQUIRE(!without);
+    CAPTURE(without.error().words);
+    CHECK(without.error().code == errc::tls_failed);
+    CHECK(without.error().words.find(version == TLS1_3_VERSION ? "certificate required" : "handshake failure") != std::string::npos);
+
+    net::tls_options tls = trusting(trusted().text());
+    tls.certificate.text = secret(own.text);
+    tls.key.text = secret(own.key);
+    tls.key_password = secret("hunter2");
+    auto c = open_at(w, by_ip, with(tls));
+    REQUIRE(c);
+    (*c)->close();
+  }
+}
+
+std::byte pattern(std::size_t i) { return static_cast<std::byte>((i * 2654435761u) >> 13); }
+
+asio::awaitable<void> serve_fetches(peer& p, std::vector<std::size_t> sizes) {
+  (void)co_await p.shake_hands();
+  for (const std::size_t size : sizes) {
+    const incoming r = co_await p.next();
+    if (r.end) co_return;
+    std::vector<std::byte> records(size);
+    for (std::size_t i = 0; i < size; ++i) records[i] = pattern(i);
+    protocol::fetch_response response;
+    response.responses.emplace_back();
+    response.responses.back().partitions.emplace_back();
+    response.responses.back().partitions.back().records = records;
+    co_await p.answer(r, std::move(response));
+  }
+  co_await p.drain();
+}
+
+TEST_CASE("tls: responses arrive whole, however the bytes come and requests leave", "[net][tls]") {
+  const std::vector<std::size_t> sizes = {0, 4000, 16 * 1024, 16 * 1024 + 1, 100'000, 1'000'000, 3};
+  struct row {
+    const char* what;
+    std::size_t chunk, capacity;
+    bool takes_at_once;
+  };
+  const row rows[] = {{"at once", SIZE_MAX, 1 << 20, true}, {"in pieces", 1000, 1 << 20, true}, {"writers wait", SIZE_MAX, 1 << 20, false},
+                      {"a narrow pipe", 7, 64, true}, {"a narrow pipe whose writers wait", 100, 64, false}};
+  for (const row& test : rows) {
+    CAPTURE(test.what);
+    testing::world w;
+    testing::pipe_options pipe;
+    pipe.chunk = test.chunk;
+    pipe.capacity = test.capacity;
+    pipe.takes_at_once = test.takes_at_once;
+    listen_in_tls(w, of_broker(), [&](peer& p) { return serve_fetches(p, sizes); }, pipe);
+    auto c = open_at(w, by_ip, with(trusting(trusted().text())));
+    REQUIRE(c);
+    for (const std::size_t size : sizes) {
+      CAPTURE(size);
+      protocol::fetch_request request;
+      auto a = w.run((*c)->async_request(request, 20s));
+      REQUIRE(a);
+      const auto& records = a->message.responses.at(0).partitions.at(0).records;
+      REQUIRE(records->size() == size);
+      std::size_t wrong = 0;
+      for (std::size_t i = 0; i < size; ++i) wrong += (*records)[i] != pattern(i);
+      CHECK(wrong == 0);
+    }
+    (*c)->close();
+  }
+}
+
+TEST_CASE("tls: files that are missing, broken, or do not fit are told by property", "[tls]") {
+  const certificate a = trusted().issue("a", {}), b = trusted().issue("b", {}), locked = trusted().issue("c", {}, validity(), "hunter2");
+  struct row {
+    const char* what;
+    std::function<void(net::tls_options&)> set;
+    std::string words;
+  };
+  const row rows[] = {
+      {"no such file", [](net::tls_options& o) { o.ca.location = "/no/such/file"; }, "ssl.ca.location = '/no/such/file': cannot be read"},
+      {"nothing of PEM", [](net::tls_options& o) { o.ca.text = secret("hello"); }, "ssl.ca.pem: holds no certificates in PEM"},
+      {"one broken certificate behind a good one",
+       [&](net::tls_options& o) { o.ca.text = secret({a.text, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}); },
+       "ssl.ca.pem"},
+      {"no certificate", [&](net::tls_options& o) { o.certificate.text = secret(a.key); }, "ssl.certificate.pem: holds no certificate"},
+      {"no key",
+       [&](net::tls_options& o) {
+         o.certificate.text = secret(a.text);
+         o.key.text = secret(a.text);
+       },
+       "ssl.key.pem: holds no private key"},
+      {"another's key",
+       [&](net::tls_options& o) {
+         o.certificate.text = secret(a.text);
+         o.key.text = secret(b.key);
+       },
+       "ssl.key.pem: is not that of the certificate"},
+      {"no password",
+       [&](net::tls_options& o) {
+         o.certificate.text = secret(locked.text);
+         o.key.text = secret(locked.key);
+       },
+       "ssl.key.password is wrong"},
+      {"a wrong password",
+       [&](net::tls_options& o) {
+         o.certificate.text = secret(locked.text);
+         o.key.text = secret(locked.key);
+         o.key_password = secret("hunter3");
+       },
+       "ssl.key.password is wrong"},
+      {"no such cipher", [](net::tls_options& o) { o.cipher_suites = "NO_SUCH_CIPHER"; }, "ssl.cipher.suites = 'NO_SUCH_CIPHER'"},
+      {"no such cipher of TLS 1.3", [](net::tls_options& o) { o.cipher_suites = "TLS_NO_SUCH"; }, "ssl.cipher.suites"},
+  };
+  for (const row& test : rows) {
+    CAPTURE(test.what);
+    net::tls_options o;
+    test.set(o);
+    const auto made = net::tls_context::create(o);
+    REQUIRE(!made);
+    CAPTURE(made.error().words);
+    CHECK(made.error().code == errc::invalid_config);
+    CHECK(made.error().words.find(test.words) != std::string::npos);
+    CHECK(made.error().words.find("hunter") == std::string::npos);
+    CHECK(made.error().words.find("PRIVATE") == std::string::npos);
+  }
+  net::tls_options both;
+  both.cipher_suites = "TLS_AES_128_GCM_SHA256, ECDHE-ECDSA-AES128-GCM-SHA256";
+  CHECK(net::tls_context::create(both));
+}
+
+TEST_CASE("tls: files that change are read for the next connection", "[tls]") {
+  const std::string path = (std::filesystem::temp_directory_path() / ("kawait-ca-" + std::to_string(::getpid()) + ".pem")).string();
+  const authority first("first"), second("second");
+  kawait::tests::write_file(path, first.text());
+  net::tls_options o;
+  o.ca.location = path;
+  auto made = net::tls_context::create(o);
+  REQUIRE(made);
+  net::tls_context& context = **made;
+  const auto before = context.current();
+  CHECK(context.current() == before);
+  kawait::tests::write_file(path, second.text() + first.text());
+  const auto after = context.current();
+  CHECK(after != before);
+  CHECK(!context.reload_failure());
+  kawait::tests::write_file(path, "half a fil");
+  CHECK(context.current() == after);
+  CHECK(context.reload_failure().words.find(path) != std::string::npos);
+  std::filesystem::remove(path);
+  CHECK(context.current() == after);
+  kawait::tests::write_file(path, first.text());
+  CHECK(context.current() != after);
+  CHECK(!context.reload_failure());
+  std::filesystem::remove(path);
+}
+
+}  // namespace
