@@ -108,6 +108,7 @@
 #include <kawait/testing/impl/broker_produce.ipp>
 #include <kawait/testing/impl/broker_refusals.ipp>
 #include <kawait/testing/impl/broker_requests.ipp>
+#include <kawait/testing/impl/broker_sasl.ipp>
 #include <kawait/testing/impl/broker_topics.ipp>
 #include <kawait/testing/impl/cluster_state.ipp>
 #include <kawait/testing/impl/consumer_group.ipp>
@@ -133,6 +134,7 @@
 #include <kawait/testing/impl/partition_log_read.ipp>
 #include <kawait/testing/impl/producer_state.ipp>
 #include <kawait/testing/impl/record_faults.ipp>
+#include <kawait/testing/impl/scram_server.ipp>
 #include <kawait/testing/impl/topic_pattern.ipp>
 #include <kawait/testing/impl/topic_table.ipp>
 #include <kawait/testing/impl/world.ipp>

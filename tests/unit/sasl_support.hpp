@@ -12,7 +12,7 @@
 
 #include "catch.hpp"
 
-#include "support/scram_server.hpp"
+#include <kawait/testing/scram_server.hpp>
 
 #include "scripted_broker.hpp"
 
@@ -22,7 +22,7 @@ using kawait::errc;
 using kawait::kafka_error;
 using kawait::sasl_mechanism;
 using kawait::secret;
-using kawait::tests::scram_server;
+using kawait::testing::scram_server;
 
 inline constexpr std::int16_t handshake_key = 17, authenticate_key = 36, metadata_key = 3;
 

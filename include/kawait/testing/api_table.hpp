@@ -18,6 +18,7 @@ enum class api_key : std::int16_t {
   offset_fetch = 9,
   find_coordinator = 10,
   describe_groups = 15,
+  sasl_handshake = 17,
   api_versions = 18,
   create_topics = 19,
   delete_topics = 20,
@@ -25,6 +26,7 @@ enum class api_key : std::int16_t {
   offset_for_leader_epoch = 23,
   add_partitions_to_txn = 24,
   end_txn = 26,
+  sasl_authenticate = 36,
   create_partitions = 37,
   delete_groups = 42,
   consumer_group_heartbeat = 68,
@@ -53,6 +55,8 @@ inline std::string_view name_of(api_key key) noexcept {
     case api_key::consumer_group_describe: return "consumer_group_describe";
     case api_key::create_partitions: return "create_partitions";
     case api_key::delete_groups: return "delete_groups";
+    case api_key::sasl_handshake: return "sasl_handshake";
+    case api_key::sasl_authenticate: return "sasl_authenticate";
   }
   return "unknown";
 }
@@ -88,5 +92,8 @@ inline std::vector<api_range> apis_of(kafka_generation generation) {
           {api_key::consumer_group_heartbeat, 0, 1},
           {api_key::consumer_group_describe, 0, 1}};
 }
+
+/// And with broker_options::users.
+inline std::vector<api_range> apis_of_sasl() { return {{api_key::sasl_handshake, 1, 1}, {api_key::sasl_authenticate, 0, 2}}; }
 
 }  // namespace kawait::testing

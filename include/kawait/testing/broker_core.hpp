@@ -32,9 +32,21 @@
 #include <kawait/testing/messages/produce.hpp>
 #include <kawait/testing/messages/topics.hpp>
 #include <kawait/testing/messages/transactions.hpp>
+#include <kawait/testing/scram_server.hpp>
 
 /// What testing::broker is made of; not for users.
 namespace kawait::testing::broker_detail {
+
+/// How far a client has got with SASL.
+struct login {
+  std::string mechanism;
+  std::optional<scram_server> scram;
+  bool known = false;
+  bool done = false;
+  net::time_point until{};  // with a session_lifetime
+
+  login() = default;
+};
 
 /// A client's connection, for its coroutine and for whoever cuts it.
 struct connection {
@@ -47,6 +59,7 @@ struct connection {
   net::time_point used{};       // when it was last
   std::optional<fault> spoils;  // the next records that it fetches
   std::map<api_key, std::size_t> counts;
+  broker_detail::login login;
 
   void close() {
     closed = true;
@@ -135,6 +148,13 @@ class core : public std::enable_shared_from_this<core> {
   KAWAIT_DECL void answer_at_once(incoming& in, reply& out);
   KAWAIT_DECL asio::awaitable<void> answer_fetch(connection& c, incoming& in, reply& out);
   KAWAIT_DECL std::optional<api_range> offered(std::int16_t key) const;
+  KAWAIT_DECL std::vector<api_range> all_offered() const;
+
+  // --- SASL (broker_sasl.ipp).
+  KAWAIT_DECL bool is_logged_in(const connection& c);
+  KAWAIT_DECL void answer_handshake(connection& c, const incoming& in, reply& out);
+  KAWAIT_DECL void answer_authenticate(connection& c, const incoming& in, reply& out);
+  KAWAIT_DECL std::optional<std::string> next_of_login(login& l, std::string_view message);
 
   KAWAIT_DECL protocol::api_versions_response on(const protocol::api_versions_request& q, incoming& in);
   KAWAIT_DECL messages::metadata_request::response on(const messages::metadata_request& q, incoming& in);
@@ -234,5 +254,6 @@ void core::add_endpoint(std::vector<Endpoint>& list, std::int32_t id) {
 #include <kawait/testing/impl/broker_produce.ipp>
 #include <kawait/testing/impl/broker_refusals.ipp>
 #include <kawait/testing/impl/broker_requests.ipp>
+#include <kawait/testing/impl/broker_sasl.ipp>
 #include <kawait/testing/impl/broker_topics.ipp>
 #endif

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,10 @@ struct broker_options {
   std::size_t max_fetch_bytes = 57671680;    ///< fetch.max.bytes
   std::size_t max_message_bytes = 1048588;   ///< message.max.bytes: of a record batch that is produced.
   std::string cluster_id = "kawait-embedded-cluster";
+  /// Passwords by user: clients have to authenticate, by SASL's PLAIN or SCRAM-SHA-256 (security.protocol=SASL_PLAINTEXT). Empty: they
+  /// need not, and cannot.
+  std::map<std::string, std::string> users;
+  std::chrono::milliseconds session_lifetime{0};  ///< connections.max.reauth.ms: who asks for anything later is cut off. 0: for ever.
 
   broker_options() = default;
   explicit broker_options(kafka_generation g) : group(g) {}

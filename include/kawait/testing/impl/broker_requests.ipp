@@ -59,11 +59,21 @@ inline bool is_software_name(std::string_view text) {
   return !text.empty() && plain(text.front()) && plain(text.back()) && std::all_of(text.begin(), text.end(), inner);
 }
 
+inline bool is_of_sasl(api_key key) noexcept { return key == api_key::sasl_handshake || key == api_key::sasl_authenticate; }
+
 KAWAIT_DECL std::optional<api_range> core::offered(std::int16_t key) const {
-  for (const api_range& r : apis_of(options.group.generation)) {
+  for (const api_range& r : all_offered()) {
     if (static_cast<std::int16_t>(r.key) == key) return r;
   }
   return std::nullopt;
+}
+
+KAWAIT_DECL std::vector<api_range> core::all_offered() const {
+  std::vector<api_range> all = apis_of(options.group.generation);
+  if (options.users.empty()) return all;
+  const std::vector<api_range> more = apis_of_sasl();
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
 }
 
 KAWAIT_DECL asio::awaitable<void> core::answer(connection& c, incoming& in, reply& out) {
@@ -81,10 +91,12 @@ KAWAIT_DECL asio::awaitable<void> core::answer(connection& c, incoming& in, repl
     encode(*this, in, r, 0, out);
     co_return;
   }
-  if (!known) {
+  if (!known || (!is_logged_in(c) && !of_versions && !is_of_sasl(range->key))) {
     out.close = true;
     co_return;
   }
+  if (range->key == api_key::sasl_handshake) co_return answer_handshake(c, in, out);
+  if (range->key == api_key::sasl_authenticate) co_return answer_authenticate(c, in, out);
   if (range->key == api_key::fetch) {
     co_await answer_fetch(c, in, out);
     co_return;
@@ -120,7 +132,7 @@ KAWAIT_DECL protocol::api_versions_response core::on(const protocol::api_version
   protocol::api_versions_response r;
   const bool named = is_software_name(q.client_software_name) && is_software_name(q.client_software_version);
   if (in.version >= 3 && !named) r.error_code = number_of(kafka_error::invalid_request);
-  for (const api_range& range : apis_of(options.group.generation)) {
+  for (const api_range& range : all_offered()) {
     auto& a = r.api_keys.emplace_back();
     a.api_key = static_cast<std::int16_t>(range.key);
     a.min_version = range.min;
