@@ -71,6 +71,7 @@ bool look_at(life& l, held_batch& b, std::vector<kawait::record>& records) {
       l.on().watch.saw(l.seen(), b.held.what, b.batch.lease().info->id, r.offset(), r.value());
       records.push_back(r);
     }
+    l.on().watch.check_whole(l.seen(), b.held.what, b.batch.lease().info->id, b.batch.first_offset(), b.batch.next_offset());
   } catch (const kawait::error&) {
     return false;
   }
@@ -138,6 +139,7 @@ struct batch_worker {
     oracle& watch = l.on().watch;
     hold held(watch, watch.take(l.seen(), p.name(), b.first_offset(), b.next_offset()));
     for (const kawait::record& r : b) watch.saw(l.seen(), held.what, p.info()->id, r.offset(), r.value());
+    watch.check_whole(l.seen(), held.what, p.info()->id, b.first_offset(), b.next_offset());
     co_await l.work(p);
     watch.done(held.what, b.first_offset(), b.next_offset());
   }

@@ -22,6 +22,12 @@ void ledger::look() {
       if (from != b.at.end() || end < b.end) b.truncated = true;
       for (auto i = from; i != b.at.end(); ++i) i->second->replaced = true;
       b.at.erase(from, b.at.end());
+      for (const auto& [offset, e] : b.at) {
+        if (e->marker < end) continue;
+        // Whether its transaction was committed, the log does not say any more.
+        e->excused = true;
+        e->what = fate::committed;
+      }
       b.end = end;
     }
   }
@@ -66,8 +72,11 @@ void ledger::decide(std::int64_t producer, bool commit) {
   if (b.gone) return;
   // Of a transaction that truncation took away nothing is left to decide; of one that it cut nothing is cut within our batches.
   broker_.end_transaction(b.name.topic, b.name.partition, producer, commit);
-  for (entry* e : mine) e->what = commit ? fate::committed : fate::aborted;
   look();
+  for (entry* e : mine) {
+    e->what = commit ? fate::committed : fate::aborted;
+    e->marker = books_.at(mine.front()->where).end - 1;
+  }
 }
 
 entry* ledger::find(std::string_view value) {

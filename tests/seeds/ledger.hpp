@@ -23,6 +23,7 @@ struct entry {
   kawait::topic_id_partition where;
   std::int64_t offset = -1;
   fate what = fate::committed;
+  std::int64_t marker = -1;  ///< Of its transaction's end.
   bool done = false;      ///< A handler said so.
   bool excused = false;   ///< Nobody has to: it was sought past, or is gone.
   bool replaced = false;  ///< The log was truncated below it.

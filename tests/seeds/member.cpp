@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 namespace {
 
 client& new_client(stage& s, const member_plan& p, int number) {
-  return s.watch.add_client(p.name + "." + std::to_string(number), p.name, p.manual);
+  return s.watch.add_client(p.name + "." + std::to_string(number), p);
 }
 
 std::uint64_t seed_of(const stage& s, const client& c) {
@@ -40,7 +40,7 @@ life::life(stage& s, const member_plan& p, int number)
 kawait::config life::settings() const {
   kawait::config c(stage_.broker.bootstrap());
   c.client_id(client_.name).group_id(group).auto_offset_reset(kawait::offset_reset::earliest);
-  c.rebalance_timeout(6s).max_poll_interval(10s).auto_commit(!plan_.manual).auto_commit_interval(1s);
+  c.rebalance_timeout(rebalance_timeout).max_poll_interval(10s).auto_commit(!plan_.manual).auto_commit_interval(1s);
   c.fetch_max_wait(2s).fetch_buffer_bytes(1 << 20).metadata_max_age(20s);
   c.request_timeout(4s).default_api_timeout(10s).connection_setup_timeout(3s).retry_backoff_max(500ms);
   c.isolation(stage_.script.committed_only ? kawait::isolation_level::read_committed : kawait::isolation_level::read_uncommitted);

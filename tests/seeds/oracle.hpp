@@ -60,8 +60,9 @@ struct holding {
 
 /// One consumer, which is one life of a member.
 struct client {
-  std::string name, member;
+  std::string name;
   bool manual = false;
+  bool reads_itself = false;      ///< No handler of for_each_* has to return.
   bool alive = true, closing = false;
   time_point closing_since{};
   std::string id;                 ///< Of the member.
@@ -69,6 +70,7 @@ struct client {
   std::vector<std::shared_ptr<ownership>> owned;
   std::map<kawait::topic_id_partition, int> handlers;
   std::optional<time_point> last_heartbeat;
+  std::optional<time_point> fenced;  ///< It was told so.
   std::int64_t second = -1;
   int requests_in_second = 0;
   kawait::consumer* consumer = nullptr;
@@ -91,7 +93,7 @@ class oracle {
   void note(std::string_view who, std::string_view what);
 
   // --- Consumers.
-  client& add_client(std::string name, std::string member, bool manual);
+  client& add_client(std::string name, const member_plan& p);
   std::shared_ptr<kawait::observer> watch(client& c);
   /// The consumer is about to be destroyed, or has been.
   void on_gone(client& c);
@@ -100,6 +102,8 @@ class oracle {
   holding take(client& c, const kawait::topic_partition& p, std::int64_t first, std::int64_t next);
   void saw(client& c, holding& h, const kawait::topic_id_partition& where, std::int64_t offset,
            std::optional<std::string_view> value);
+  /// Nothing of what the batch spans was left out.
+  void check_whole(client& c, const holding& h, const kawait::topic_id_partition& where, std::int64_t from, std::int64_t to);
   void done(const holding& h, std::int64_t from, std::int64_t to);
   /// A handler threw, and the policy skips.
   void on_skipped(client& c, const kawait::topic_partition& p, std::int64_t from, std::int64_t to);
@@ -157,6 +161,8 @@ class oracle {
   void check_committed();
   void check_owners();
   void check_buffers();
+  void check_deadlines();
+  void check_attempts();
   std::chrono::milliseconds lag() const { return prompt_ ? std::chrono::milliseconds(0) : std::chrono::milliseconds(90'000); }
 
   kawait::testing::world& world_;
@@ -164,11 +170,13 @@ class oracle {
   const plan& plan_;
   ledger ledger_;
   bool prompt_;   ///< What arrives was sent at the same time.
+  bool calm_;     ///< Nothing goes wrong that is not ours.
   bool lossy_;    ///< Offsets may be out of range.
   bool has_manual_ = false;  ///< Who commits by hand does not try again what failed.
   std::vector<std::unique_ptr<client>> clients_;
   std::vector<violation> violations_;
   std::map<std::string, std::size_t> reached_;
+  std::size_t attempts_ = 0;  ///< To connect, up to the last sample.
   std::map<std::uint64_t, time_point> doomed_;
   std::vector<unanswered> unanswered_;
   std::vector<suspicion> suspicions_;
@@ -177,5 +185,7 @@ class oracle {
 };
 
 inline constexpr const char* group = "g";
+inline constexpr std::chrono::milliseconds rebalance_timeout{6000};
+inline constexpr std::chrono::milliseconds revocation_time = rebalance_timeout * 9 / 10;
 
 }  // namespace seeds

@@ -8,7 +8,20 @@ namespace seeds {
 
 using kawait::topic_id_partition;
 using kawait::topic_partition;
+using namespace std::chrono_literals;
 using phase = ownership::phase;
+
+namespace {
+
+/// Whether a commit's failure is one that passes.
+bool is_passing(const std::string& words) {
+  for (const char* name : {"COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR", "REQUEST_TIMED_OUT"}) {
+    if (words.find(name) != words.npos) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 void ownership::mark(std::int64_t from, std::int64_t to) {
   auto i = done.upper_bound(from);
@@ -49,6 +62,7 @@ class oracle::watcher final : public kawait::observer {
 
   void on_joined(const joined& e) override {
     client_.id = std::string(e.member_id);
+    client_.fenced.reset();
     oracle_.reach("event: joined");
     tell("joined at epoch " + std::to_string(e.member_epoch));
   }
@@ -63,6 +77,7 @@ class oracle::watcher final : public kawait::observer {
   }
   void on_heartbeat(const heartbeat& e) override {
     if (e.refused) oracle_.reach("heartbeat: " + e.refused.message());
+    if (e.refused == kawait::kafka_error::fenced_member_epoch) client_.fenced = oracle_.world_.now();
   }
   void on_committed(const committed& e) override {
     for (const committed_offset& o : e.offsets) {
@@ -93,11 +108,11 @@ class oracle::watcher final : public kawait::observer {
 
 std::shared_ptr<kawait::observer> oracle::watch(client& c) { return std::make_shared<watcher>(*this, c); }
 
-client& oracle::add_client(std::string name, std::string member, bool manual) {
+client& oracle::add_client(std::string name, const member_plan& p) {
   auto c = std::make_unique<client>();
   c->name = std::move(name);
-  c->member = std::move(member);
-  c->manual = manual;
+  c->manual = p.manual;
+  c->reads_itself = p.how == style::pulls || p.how == style::events;
   clients_.push_back(std::move(c));
   return *clients_.back();
 }
@@ -149,6 +164,13 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
     o->at = phase::over;
     o->drained = e.outcome.code != kawait::errc::lost;
     o->ended = world_.now();
+    const auto took = world_.now() - o->revoked;
+    if (e.outcome.code == kawait::errc::revocation_deadline && prompt_ && c.reads_itself && o->in_hand == 0) {
+      fail(invariant::progress, c.name + " waits for work on " + o->name.to_string() + " that nobody has in hand");
+    }
+    if (e.outcome.code == kawait::errc::commit_failed && took < 3s && is_passing(e.outcome.words)) {
+      fail(invariant::leaves, c.name + " gives " + o->name.to_string() + " up though its commit might have come through: " + words);
+    }
     if (!e.outcome && o->in_hand > 0) {
       fail(invariant::drained_first, c.name + " gave " + o->name.to_string() + " up with work in hand, before the deadline");
     }
@@ -195,6 +217,7 @@ void oracle::on_delivered(client& c, const kawait::observer::delivered& e) {
   if (!o || o->at != phase::owned) {
     return fail(invariant::within_ownership, c.name + " delivers of " + e.partition.to_string() + ", which is not its own");
   }
+  if (c.fenced && *c.fenced < world_.now()) return fail(invariant::one_owner, c.name + " delivers though it was told that it is fenced");
   check_delivered(c, *o, e);
   o->next = e.next_offset;
   o->resets = c.resets;
@@ -260,6 +283,17 @@ void oracle::saw(client& c, holding& h, const topic_id_partition& where, std::in
   h.seen.push_back(e);
 }
 
+void oracle::check_whole(client& c, const holding& h, const topic_id_partition& where, std::int64_t from, std::int64_t to) {
+  const book* b = ledger_.find(where);
+  if (!b || b->gone || b->truncated) return;
+  for (auto i = b->at.lower_bound(from); i != b->at.end() && i->first < to; ++i) {
+    if (!ledger_.is_wanted(*i->second) || std::find(h.seen.begin(), h.seen.end(), i->second) != h.seen.end()) continue;
+    if (!ledger_.first_missing(where, i->first, i->first + 1, true)) continue;
+    return fail(invariant::ascending, c.name + " got " + b->name.to_string() + " from " + std::to_string(from) + " to " +
+                                          std::to_string(to) + " without " + std::to_string(i->first));
+  }
+}
+
 void oracle::done(const holding& h, std::int64_t from, std::int64_t to) {
   if (h.turn == h.of->turn) h.of->mark(from, to);
   for (entry* e : h.seen) {
@@ -282,7 +316,7 @@ void oracle::on_seek(client& c, const topic_id_partition& where, std::optional<s
   note(c.name, "seeks " + b->name.to_string() + " to " + std::to_string(to));
   if (const auto o = c.newest(b->name)) {
     // Who seeks on while work is in hand gives that up, too.
-    if (from && o->began) from = std::min(*from, o->base);
+    if (o->began && (from || o->in_hand > 0)) from = std::min(from.value_or(to), o->base);
     ++o->turn;
     o->turned = world_.now();
     o->done.clear();

@@ -38,14 +38,14 @@ void draw_cluster(dice& d, plan& p) {
 }
 
 void draw_handler(dice& d, member_plan& m) {
-  m.how = static_cast<style>(d.between(0, static_cast<int>(style::pulls)));
+  m.how = d.chance(20) ? style::partitions : static_cast<style>(d.between(0, static_cast<int>(style::pulls)));
   if (d.chance(50)) m.work_ms = d.pick(std::vector<int>{1, 20, 200, 1000, 3000});
   if (m.how >= style::records && m.how <= style::records_any_order) m.work_ms /= 8;
-  if (d.chance(20)) m.stuck_percent = d.between(1, 10);
+  if (d.chance(25)) m.stuck_percent = d.between(1, 15);
   if (d.chance(15)) m.throws_percent = d.between(1, 8);
-  if (d.chance(20) && m.how == style::partitions) m.seeks_percent = d.between(1, 15);
+  if (d.chance(35) && m.how == style::partitions) m.seeks_percent = d.between(3, 40);
   if (d.chance(25) && m.how == style::partitions) m.pauses_percent = d.between(5, 30);
-  m.stubborn = d.chance(15);
+  m.stubborn = d.chance(25);
   m.by_record = d.chance(30);
   m.elsewhere = d.chance(30);
   m.manual = d.chance(20) && (m.how == style::partitions || m.how == style::pulls || m.how == style::events);
@@ -118,7 +118,12 @@ void draw_faults(dice& d, plan& p) {
   // One seed in eight is calm: what goes wrong there is nobody's but ours.
   const int count = d.chance(12) ? 0 : d.between(1, 8);
   const bool hostile = d.chance(20);
-  const bool lossy = d.chance(35);
+  const bool lossy = d.chance(25);
+  if (lossy && count > 0) {
+    static const std::vector<std::string_view> losses{"log-truncated", "records-deleted", "log-compacted", "topic-missing",
+                                                      "topic-recreated", "out-of-range"};
+    p.faults.push_back(draw_fault(d, p, kawait::testing::find_fault(d.pick(losses))));
+  }
   while (static_cast<int>(p.faults.size()) < count) {
     const fault_info& f = all[d.next() % all.size()];
     const bool is_hostile = f.outcome == fault_outcome::reported || f.outcome == fault_outcome::any;
@@ -126,6 +131,8 @@ void draw_faults(dice& d, plan& p) {
     if (f.outcome == fault_outcome::loss && !lossy) continue;
     p.faults.push_back(draw_fault(d, p, f));
   }
+  const bool any = std::any_of(p.faults.begin(), p.faults.end(), [](const fault_plan& f) { return f.scope == fault_scope::connection; });
+  if (!any && d.chance(25)) p.latency_ms = d.between(1, 80);
   if (d.chance(25)) p.answers_lost_percent = d.pick(std::vector<int>{5, 20, 50});
   std::stable_sort(p.faults.begin(), p.faults.end(), [](const fault_plan& a, const fault_plan& b) { return a.at_ms < b.at_ms; });
 }
@@ -211,6 +218,7 @@ std::ostream& operator<<(std::ostream& out, const plan& p) {
     if (f.scope != kawait::testing::fault_scope::cluster) out << ", " << f.percent << " %, " << f.times << " times";
     out << '\n';
   }
+  if (p.latency_ms > 0) out << "  latency " << p.latency_ms << " ms\n";
   if (p.answers_lost_percent > 0) out << "  answers to commits lost: " << p.answers_lost_percent << " %\n";
   return out;
 }

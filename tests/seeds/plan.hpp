@@ -115,6 +115,7 @@ struct plan {
   std::vector<member_plan> members;
   std::vector<load_plan> loads;
   std::vector<fault_plan> faults;
+  int latency_ms = 0;            ///< Of every connection, each way.
   int answers_lost_percent = 0;  ///< Of commits', over the whole turmoil.
 
   bool has_fault(std::string_view name) const;

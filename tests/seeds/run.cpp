@@ -16,6 +16,7 @@
 namespace seeds {
 
 using namespace std::chrono_literals;
+using kawait::topic_id_partition;
 using kawait::topic_partition;
 using kawait::testing::api_key;
 using kawait::testing::fault_scope;
@@ -53,10 +54,12 @@ class run {
     std::function<void()> what;
   };
 
+  void play_all();
   void schedule_loads();
   void schedule_faults();
   void spy();
   void arm(const fault_plan& f);
+  void slow_down();
   void act(const std::string& name, int tries_left);
   void at(int ms, std::function<void()> what);
   void pass(int ms);
@@ -166,14 +169,34 @@ void run::arm(const fault_plan& f) {
       .inject(wrong, f.name);
 }
 
+/// A round trip takes a while: answers come when the question is another already.
+void run::slow_down() {
+  if (plan_.latency_ms == 0) return;
+  testing::connection_plan slow;
+  slow.options.up.latency = slow.options.down.latency = std::chrono::milliseconds(plan_.latency_ms);
+  faults_->on_connection().plan(slow, "distance");
+}
+
 void run::act(const std::string& name, int tries_left) {
+  ledger& book = oracle_->book_of_records();
+  book.look();
+  std::map<topic_id_partition, std::int64_t> ends;
+  for (const auto& [where, b] : book.books()) ends.emplace(where, b.end);
   const bool happened = faults_->act(name);
-  oracle_->book_of_records().look();
+  book.look();
+  // What was lost is often overwritten before anybody looks: only the leader epoch tells then.
+  for (const auto& [where, end] : ends) {
+    const auto& b = book.books().at(where);
+    if (name == "log-truncated" && b.end < end && dice_.chance(60)) {
+      book.append(b.name, static_cast<int>(end - b.end) + 3, testing::append_options());
+    }
+  }
   if (!happened && tries_left > 0) at(now_ms() + 1000, [this, name, tries_left] { act(name, tries_left - 1); });
 }
 
 void run::schedule_faults() {
   spy();
+  slow_down();
   for (const fault_plan& f : plan_.faults) {
     if (f.scope == fault_scope::cluster) {
       at(f.at_ms, [this, &f] { act(f.name, 5); });
@@ -232,7 +255,10 @@ bool run::settle(std::chrono::seconds limit, bool strictly) {
   for (auto waited = 0s; waited < limit && oracle_->violations().empty(); waited += 1s) {
     pass(1000);
     left = oracle_->unsettled(strictly);
-    if (!left) return true;
+    if (!left) {
+      oracle_->reach(waited < 10s ? "settled: in 10 s" : waited < 20s ? "settled: in 20 s" : waited < 30s ? "settled: in 30 s" : "settled: later");
+      return true;
+    }
   }
   if (left) oracle_->fail(invariant::progress, *left + ", " + std::to_string(limit.count()) + " s after all was well");
   return false;
@@ -266,24 +292,30 @@ void run::close_all() {
 }
 
 outcome run::play() {
-  schedule_loads();
-  schedule_faults();
-  pass(plan_.turmoil_ms);
-  std::map<std::string, std::size_t> hits = faults_->hits();
-  if (!plan_.ends_abruptly && oracle_->violations().empty()) {
-    heal();
-    if (settle(plan_.has_fault("flipped-byte") ? 10s : 120s, false)) append_everywhere();
-    if (oracle_->violations().empty()) settle(30s, true);
-    if (oracle_->violations().empty()) beat();
-    if (oracle_->violations().empty()) close_all();
-    hits = faults_->hits();
+  try {
+    play_all();
+  } catch (const violation& v) {
+    oracle_->fail(v.what, v.words);
   }
   outcome result;
   result.hash = world_.trace_hash();
   result.violations = oracle_->violations();
-  result.hits = std::move(hits);
+  result.hits = faults_->hits();
   result.reached = oracle_->reached();
   return result;
+}
+
+void run::play_all() {
+  schedule_loads();
+  schedule_faults();
+  pass(plan_.turmoil_ms);
+  if (!plan_.ends_abruptly && oracle_->violations().empty()) {
+    heal();
+    if (settle(plan_.has_fault("flipped-byte") ? 10s : 45s, false)) append_everywhere();
+    if (oracle_->violations().empty()) settle(30s, true);
+    if (oracle_->violations().empty()) beat();
+    if (oracle_->violations().empty()) close_all();
+  }
 }
 
 }  // namespace

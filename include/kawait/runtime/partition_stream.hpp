@@ -104,6 +104,9 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   /// Where the next batch handed out starts.
   std::optional<std::int64_t> position() const noexcept { return read_position_; }
   KAWAIT_DECL void seek(const offset_and_epoch& to);
+  /// The log has lost what lay at `to` and above, and what is queued is to be fetched again. Work in hand below it still counts: no
+  /// commit goes past it before it is done.
+  KAWAIT_DECL void go_back(const offset_and_epoch& to);
   /// To where the log has a time (ms since 1970, or one of ListOffsets' special times), which is yet to be looked up.
   KAWAIT_DECL void seek_to_time(std::int64_t timestamp);
   /// What is looked for, or will be, because of that.

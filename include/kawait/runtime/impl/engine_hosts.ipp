@@ -1,6 +1,7 @@
 #pragma once
 
 #include <kawait/runtime/engine.hpp>
+#include <kawait/core/mutation.hpp>
 
 #include <algorithm>
 
@@ -43,7 +44,7 @@ KAWAIT_DECL void engine::on_readable(partition_stream& stream) {
 }
 
 KAWAIT_DECL void engine::on_out_of_range(partition_stream& stream) {
-  warn(failure(kafka_error::offset_out_of_range, stream.name().to_string()));
+  if (!KAWAIT_MUTANT(resets_in_silence)) warn(failure(kafka_error::offset_out_of_range, stream.name().to_string()));
   fetches_.update(stream);
   positions_.finder().from_reset(stream.id());
   positions_.wake();
@@ -59,13 +60,14 @@ KAWAIT_DECL stream_ptr engine::find_stream(const topic_id_partition& partition) 
 // The log was cut below our position: go to where the epochs part, unless the user wants to be told. Not at once, lest a broker that
 // says so again and again be asked as fast as it answers.
 KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and_epoch& end) {
-  const failure truncated(errc::log_truncated, stream.name().to_string() + " goes on from offset " + std::to_string(end.offset));
+  const std::int64_t next = std::min(end.offset, stream.position().value_or(end.offset));
+  const failure truncated(errc::log_truncated, stream.name().to_string() + " goes on from offset " + std::to_string(next));
   if (options_.auto_offset_reset == machine::position_finder::reset_policy::none && !options_.auto_offset_reset_back) {
     stream.fail(truncated);
     return;
   }
   warn(truncated);
-  stream.seek(end);
+  stream.go_back(offset_and_epoch(next, end.leader_epoch));
   fetches_.suspend(stream);
 }
 
