@@ -28,6 +28,8 @@ void draw_cluster(dice& d, plan& p) {
   p.slow_assignor = p.generation == kafka_generation::v4_3 && d.chance(30);
   p.turmoil_ms = d.between(12, 30) * 1000;
   p.ends_abruptly = d.chance(5);
+  if (d.chance(5)) p.outage_ms = 90'000;
+  p.small_fetches = d.chance(30);
   const int count = d.between(1, 10) <= 6 ? 1 : d.between(2, 3);
   for (int i = 0; i < count; ++i) {
     topic_plan t;
@@ -43,13 +45,15 @@ void draw_handler(dice& d, member_plan& m) {
   if (m.how >= style::records && m.how <= style::records_any_order) m.work_ms /= 8;
   if (d.chance(25)) m.stuck_percent = d.between(1, 15);
   if (d.chance(15)) m.throws_percent = d.between(1, 8);
-  if (d.chance(35) && m.how == style::partitions) m.seeks_percent = d.between(3, 40);
+  if (d.chance(35) && m.how == style::partitions) m.seeks_percent = d.between(3, 60);
   if (d.chance(25) && m.how == style::partitions) m.pauses_percent = d.between(5, 30);
   m.stubborn = d.chance(25);
+  if (m.stubborn && d.chance(60)) m.stuck_percent = d.between(10, 40);
   m.by_record = d.chance(30);
   m.elsewhere = d.chance(30);
   m.manual = d.chance(20) && (m.how == style::partitions || m.how == style::pulls || m.how == style::events);
   m.retries = d.chance(40);
+  if (d.chance(40)) m.commits_ms = d.between(50, 500);
 }
 
 void draw_life(dice& d, plan& p, member_plan& m, int index) {
@@ -115,14 +119,21 @@ fault_plan draw_fault(dice& d, const plan& p, const fault_info& f) {
 
 void draw_faults(dice& d, plan& p) {
   const auto& all = kawait::testing::fault_catalogue();
-  // One seed in eight is calm: what goes wrong there is nobody's but ours.
-  const int count = d.chance(12) ? 0 : d.between(1, 8);
+  // One seed in six is calm: what goes wrong there is nobody's but ours.
+  const int count = d.chance(16) ? 0 : d.between(1, 8);
   const bool hostile = d.chance(20);
   const bool lossy = d.chance(25);
   if (lossy && count > 0) {
     static const std::vector<std::string_view> losses{"log-truncated", "records-deleted", "log-compacted", "topic-missing",
                                                       "topic-recreated", "out-of-range"};
     p.faults.push_back(draw_fault(d, p, kawait::testing::find_fault(d.pick(losses))));
+  }
+  if (hostile && count > 0) {
+    std::vector<const fault_info*> reported;
+    for (const fault_info& f : all) {
+      if (f.outcome == fault_outcome::reported) reported.push_back(&f);
+    }
+    for (int i = d.between(1, 2); i > 0; --i) p.faults.push_back(draw_fault(d, p, *d.pick(reported)));
   }
   while (static_cast<int>(p.faults.size()) < count) {
     const fault_info& f = all[d.next() % all.size()];
@@ -173,6 +184,7 @@ void print(std::ostream& out, const member_plan& m) {
   static constexpr const char* interruptions[] = {"", "closes", "crashes", "is frozen", "unsubscribes"};
   out << "  member " << m.name << ": " << name_of(m.how);
   if (!m.instance.empty()) out << ", static " << m.instance;
+  if (m.commits_ms != 1000) out << ", commits every " << m.commits_ms << " ms";
   if (m.manual) out << ", manual commits";
   if (m.elsewhere) out << ", elsewhere";
   if (m.by_record) out << ", done by record";
@@ -203,7 +215,8 @@ std::ostream& operator<<(std::ostream& out, const plan& p) {
   out << "seed " << p.seed << ": Kafka " << generations[static_cast<int>(p.generation)] << ", " << p.nodes << " nodes"
       << (p.by_name ? " by name" : "") << (p.committed_only ? ", read_committed" : "")
       << (p.slow_assignor ? ", slow assignor" : "") << ", " << p.turmoil_ms << " ms of turmoil"
-      << (p.ends_abruptly ? ", an abrupt end" : "") << '\n';
+      << (p.outage_ms > 0 ? ", then an outage" : "")
+      << (p.small_fetches ? ", small fetches" : "") << (p.ends_abruptly ? ", an abrupt end" : "") << '\n';
   for (const topic_plan& t : p.topics) out << "  topic " << t.name << " of " << t.partitions << '\n';
   for (const member_plan& m : p.members) print(out, m);
   for (const load_plan& l : p.loads) {

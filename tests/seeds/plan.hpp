@@ -66,6 +66,7 @@ struct member_plan {
   bool stubborn = false;     ///< Handlers do not listen to being cancelled.
   bool by_record = false;    ///< Batches are done record by record, in no order.
   bool elsewhere = false;    ///< Handlers run on a strand of their own, or batches are released by another coroutine.
+  int commits_ms = 1000;     ///< auto.commit.interval.ms
   bool manual = false;       ///< enable.auto.commit=false
   bool pattern = false;      ///< Subscribed by a pattern.
   bool retries = false;      ///< for_each_*: retry, then skip.
@@ -115,6 +116,8 @@ struct plan {
   std::vector<member_plan> members;
   std::vector<load_plan> loads;
   std::vector<fault_plan> faults;
+  int outage_ms = 0;             ///< At the end of the turmoil all nodes are down for so long.
+  bool small_fetches = false;    ///< A fetch brings a batch or two.
   int latency_ms = 0;            ///< Of every connection, each way.
   int answers_lost_percent = 0;  ///< Of commits', over the whole turmoil.
 

@@ -237,6 +237,7 @@ void run::heal() {
     what();
   }
   faults_->heal();
+  for (const std::int32_t node : broker_->nodes()) broker_->start_node(node);
   spy();
   stage_->healed = true;
   for (member& m : members_) m.heal();
@@ -309,6 +310,10 @@ void run::play_all() {
   schedule_loads();
   schedule_faults();
   pass(plan_.turmoil_ms);
+  if (plan_.outage_ms > 0) {
+    for (const std::int32_t node : broker_->live_nodes()) broker_->stop_node(node);
+    pass(plan_.outage_ms);
+  }
   if (!plan_.ends_abruptly && oracle_->violations().empty()) {
     heal();
     if (settle(plan_.has_fault("flipped-byte") ? 10s : 45s, false)) append_everywhere();

@@ -8,12 +8,11 @@
 namespace kawait::machine {
 
 KAWAIT_DECL void offset_tracker::restart(const offset_and_epoch& position) {
-  if (KAWAIT_MUTANT(keeps_done_over_a_seek) && mark_) return;
   batches_.clear();
   front_ = first_ = next_;
   handed_out_ = position.offset;
   open_ = 0;
-  mark_.reset();
+  if (!KAWAIT_MUTANT(keeps_done_over_a_seek)) mark_.reset();
   hole_.reset();
   // A commit that is still in flight is not ours to judge any more: after a seek back its offset is no measure for what
   // follows, and after a seek forward its failure must not look like one of the new position's.
