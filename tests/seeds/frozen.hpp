@@ -53,7 +53,9 @@ class freezing_executor {
   explicit freezing_executor(std::shared_ptr<freezer> f) : freezer_(std::move(f)) {}
 
   asio::execution_context& query(asio::execution::context_t) const noexcept { return freezer_->inner().context(); }
-  static constexpr asio::execution::blocking_t query(asio::execution::blocking_t) noexcept { return asio::execution::blocking.never; }
+  static constexpr asio::execution::blocking_t query(asio::execution::blocking_t) noexcept {
+    return asio::execution::blocking.never;
+  }
 
   template <class Function>
   void execute(Function&& function) const {

@@ -40,7 +40,8 @@ life::life(stage& s, const member_plan& p, int number)
 kawait::config life::settings() const {
   kawait::config c(stage_.broker.bootstrap());
   c.client_id(client_.name).group_id(group).auto_offset_reset(kawait::offset_reset::earliest);
-  c.rebalance_timeout(rebalance_timeout).max_poll_interval(10s).auto_commit(!plan_.manual).auto_commit_interval(plan_.commits_ms * 1ms);
+  c.rebalance_timeout(rebalance_timeout).max_poll_interval(10s);
+  c.auto_commit(!plan_.manual).auto_commit_interval(plan_.commits_ms * 1ms);
   c.fetch_max_wait(2s).fetch_buffer_bytes(1 << 20).decompression_limit(1 << 20).metadata_max_age(20s);
   c.request_timeout(4s).default_api_timeout(10s).connection_setup_timeout(3s).retry_backoff_max(500ms);
   c.isolation(stage_.script.committed_only ? kawait::isolation_level::read_committed : kawait::isolation_level::read_uncommitted);

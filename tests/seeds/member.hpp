@@ -22,7 +22,8 @@ namespace seeds {
 
 /// What all members share.
 struct stage {
-  stage(kawait::testing::world& w, kawait::testing::broker& b, oracle& o, const plan& p) : world(w), broker(b), watch(o), script(p) {}
+  stage(kawait::testing::world& w, kawait::testing::broker& b, oracle& o, const plan& p)
+      : world(w), broker(b), watch(o), script(p) {}
 
   kawait::testing::world& world;
   kawait::testing::broker& broker;
