@@ -51,6 +51,34 @@ TEST_CASE("embedded: a truncated log is gone back to, and told") {
   CHECK(r.consumer.last_warning().words == "orders-0 goes on from offset 10");
 }
 
+// The position runs ahead of the reader. Ten records are fetched and not read yet; the log loses the last five; the reader went on where
+// it now ends, and never saw the first five.
+TEST_CASE("embedded: what is fetched and not read yet when the log is truncated behind it, is read") {
+  testing::world w;
+  testing::broker b(w.executor(), nodes(2));
+  b.create_topic("orders", 1);
+  b.append("orders", 0, numbers(5));
+  kawait::consumer consumer(w.executor(), plain().bootstrap_servers(b.bootstrap()));
+  consumer.assign({kawait::topic_partition("orders", 0)});
+  consumer.async_run([](std::error_code) {});
+  std::vector<std::int64_t> seen;
+  const auto read = [&](std::error_code ec, kawait::batch batch) {
+    REQUIRE(!ec);
+    for (const kawait::record& r : batch) seen.push_back(r.offset());
+    batch.done();
+  };
+  consumer.async_next(read);
+  REQUIRE(w.run_until([&] { return seen.size() == 5; }, 1min));
+  for (int i = 0; i < 2; ++i) b.append("orders", 0, numbers(5));
+  w.advance(5s);
+  b.elect_uncleanly("orders", 0, 3 - b.leader("orders", 0), 10);
+  w.advance(5s);
+  CHECK(consumer.last_warning().words == "orders-0 goes on from offset 5");
+  consumer.async_next(read);
+  REQUIRE(w.run_until([&] { return seen.size() == 10; }, 1min));
+  CHECK(seen[5] == 5);
+}
+
 TEST_CASE("embedded: without a reset policy a truncated log is an error, until a seek") {
   testing::world w;
   testing::broker b(w.executor(), nodes(2));

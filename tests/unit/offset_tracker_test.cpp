@@ -154,6 +154,51 @@ TEST_CASE("offset_tracker: after a restart older tickets and commits are nobody'
   CHECK_FALSE(tracker.committed());
 }
 
+TEST_CASE("offset_tracker: what is in hand below a truncation is still to be done", "[offset_tracker]") {
+  auto tracker = started_at(0);
+  const auto a = tracker.open(0, 10, 1);
+  const auto b = tracker.open(10, 20, 1);
+  const auto c = tracker.open(20, 30, 1);
+  SECTION("above all that was handed out nothing changes") {
+    tracker.truncate({30, 1});
+    tracker.done(a, 10);
+    CHECK(tracker.committable() == mark({10, 1}));
+  }
+  SECTION("below it, no commit of what is read anew goes past what is not done") {
+    tracker.truncate({15, 1});
+    const auto again = tracker.open(15, 25, 2);
+    tracker.done(again, 25);
+    tracker.done(c, 30);
+    CHECK_FALSE(tracker.committable());
+    tracker.done(b, 20);
+    tracker.released(b);
+    CHECK_FALSE(tracker.committable());
+    tracker.done(a, 10);
+    CHECK(tracker.committable() == mark({25, 2}));
+  }
+  SECTION("what was done beyond it is not") {
+    tracker.done(a, 10);
+    tracker.done(b, 20);
+    tracker.done(c, 30);
+    tracker.on_committed(tracker.on_commit_sent({30, 1}));
+    tracker.truncate({15, 1});
+    CHECK(tracker.uncommitted() == mark({15, 1}));
+  }
+  SECTION("a hole below it stays one") {
+    tracker.released(a);
+    tracker.truncate({15, 1});
+    CHECK(tracker.abandoned() == 0);
+    CHECK_FALSE(tracker.committable());
+  }
+  SECTION("one above it is gone") {
+    tracker.done(a, 10);
+    tracker.done(b, 20);
+    tracker.released(c);
+    tracker.truncate({15, 1});
+    CHECK_FALSE(tracker.abandoned());
+  }
+}
+
 TEST_CASE("offset_tracker: uncommitted is what is neither committed nor being committed", "[offset_tracker]") {
   auto tracker = started_at(0);
   const auto a = tracker.open(0, 10, 1);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <kawait/core/kafka_error.hpp>
+#include <kawait/core/mutation.hpp>
 #include <kawait/core/types.hpp>
 #include <kawait/detail/config.hpp>
 #include <kawait/machine/backoff.hpp>
@@ -183,13 +184,16 @@ class membership {
     for (auto& [partition, l] : leases_) {
       if (!l.is_held() || !which(partition)) continue;
       l.phase = draining{deadline};
+      if (KAWAIT_MUTANT(acknowledges_before_drain)) l.phase = released{deadline};
       list.emplace_back(partition, l.generation);
     }
     return list;
   }
   KAWAIT_DECL bool is_member() const noexcept;
   KAWAIT_DECL const lease* find(const leased& l) const;
-  std::int32_t default_leave_epoch() const noexcept { return options_.instance_id ? static_leave_epoch : leave_epoch; }
+  std::int32_t default_leave_epoch() const noexcept {
+    return options_.instance_id && !KAWAIT_MUTANT(static_member_leaves_for_good) ? static_leave_epoch : leave_epoch;
+  }
 
   // --- Answers.
   KAWAIT_DECL void accept(const heartbeat& asked, const response& r, time_point now);

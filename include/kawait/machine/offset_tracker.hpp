@@ -38,6 +38,9 @@ class offset_tracker {
   /// Whether the ticket was given since the last restart.
   bool is_current(ticket t) const noexcept { return t >= first_ && t < next_; }
 
+  /// The log has lost what lay at `end` and above: what was handed out below it is still to be done.
+  KAWAIT_DECL void truncate(const offset_and_epoch& end);
+
   /// The handle is gone; called once for each ticket. If the batch is not wholly done, it is abandoned for good: the mark stays
   /// below it.
   KAWAIT_DECL void released(ticket t);

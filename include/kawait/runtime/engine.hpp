@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -121,6 +122,8 @@ class engine final : public std::enable_shared_from_this<engine>,
   buffer_pool& buffers() noexcept { return buffers_; }
   std::string member_id() const { return group_ ? group_->membership().member_id() : std::string(); }
   std::int32_t member_epoch() const { return group_ ? group_->membership().member_epoch() : -1; }
+  /// "joining", "stable", ...; empty without a group.
+  std::string_view membership_state() const { return group_ ? group_->membership().state_name() : std::string_view(); }
   failure last_warning;  ///< What went wrong and is being retried, newest; for words of time-outs.
 
  private:

@@ -105,6 +105,9 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   /// Where the next batch handed out starts.
   std::optional<std::int64_t> position() const noexcept { return read_position_; }
   KAWAIT_DECL void seek(const offset_and_epoch& to);
+  /// The log has lost what lay at `to` and above, and what is queued is to be fetched again. Work in hand below it still counts: no
+  /// commit goes past it before it is done.
+  KAWAIT_DECL void go_back(const offset_and_epoch& to);
   /// To where the log has a time (ms since 1970, or one of ListOffsets' special times), which is yet to be looked up.
   KAWAIT_DECL void seek_to_time(std::int64_t timestamp);
   /// What is looked for, or will be, because of that.
@@ -113,6 +116,8 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL void on_out_of_range();
   /// The position was found; ignored unless it is still looked for.
   KAWAIT_DECL void on_located(const offset_and_epoch& where);
+  /// The same, of a position that was refused because its log was truncated to there: as go_back().
+  KAWAIT_DECL void on_truncated(const offset_and_epoch& end);
   KAWAIT_DECL void on_locate_failed(failure why);
   /// Readers get the failure until a seek, once they have read what is queued: what comes then cannot be read.
   KAWAIT_DECL void fail(failure why);

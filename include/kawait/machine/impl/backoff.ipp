@@ -1,6 +1,7 @@
 #pragma once
 
 #include <kawait/machine/backoff.hpp>
+#include <kawait/core/mutation.hpp>
 
 #include <algorithm>
 
@@ -9,7 +10,8 @@ namespace kawait::machine {
 KAWAIT_DECL milliseconds backoff::next(std::uint64_t random_bits) noexcept {
   // A day is longer than any sane pause, and keeps the arithmetic below far from overflow.
   constexpr std::int64_t day = 24 * 60 * 60 * 1000;
-  const std::int64_t most = std::clamp<std::int64_t>(options_.max.count(), 1, day);
+  if (KAWAIT_MUTANT(retries_without_a_pause)) return milliseconds(1);
+  const std::int64_t most = KAWAIT_MUTANT(pauses_without_bound) ? day : std::clamp<std::int64_t>(options_.max.count(), 1, day);
   std::int64_t pause = std::clamp<std::int64_t>(options_.first.count(), 1, most);
   for (std::uint32_t i = 0; i < attempts_ && pause < most; ++i) pause = std::min(pause * 2, most);
   if (attempts_ != UINT32_MAX) ++attempts_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <kawait/machine/commit.hpp>
+#include <kawait/core/mutation.hpp>
 
 #include <algorithm>
 #include <map>
@@ -77,7 +78,7 @@ KAWAIT_DECL commit_round::effect commit_round::step(time_point now, const member
 
 KAWAIT_DECL void commit_round::drop_not_held(const membership& member) {
   for (auto& e : entries_) {
-    if (std::holds_alternative<failure>(e.state) || member.holds(e.item.lease)) continue;
+    if (std::holds_alternative<failure>(e.state) || member.holds(e.item.lease) || KAWAIT_MUTANT(commits_what_is_not_held)) continue;
     if (std::holds_alternative<stale>(e.state)) dropped_ = true;
     e.state = failure(member.lost(e.item.lease) ? errc::lost : errc::not_assigned);
   }
@@ -140,7 +141,7 @@ KAWAIT_DECL std::vector<std::size_t> commit_round::choose() {
 }
 
 KAWAIT_DECL std::int32_t commit_round::stamp_for(const std::vector<std::size_t>& chosen, const membership& member) const {
-  if (rules_.stamp == stamp_rule::current_epoch) return member.member_epoch();
+  if (rules_.stamp == stamp_rule::current_epoch || KAWAIT_MUTANT(commits_with_newest_epoch)) return member.member_epoch();
   std::int32_t highest = 0;
   for (const auto i : chosen) highest = std::max(highest, member.lease_epoch(entries_[i].item.lease).value_or(0));
   return highest;
@@ -203,6 +204,10 @@ KAWAIT_DECL void commit_round::on_response(const protocol::offset_commit_respons
 KAWAIT_DECL void commit_round::on_error(entry& e, kafka_error error, const in_flight& asked, time_point now,
                                         std::uint64_t random) {
   auto& next = std::get<ready>(state_).from;
+  if (KAWAIT_MUTANT(commits_once_only)) {
+    e.state = failure(error);
+    return;
+  }
   e.state = pending{failure(error)};
   switch (error) {
     case kafka_error::not_coordinator:

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include <kawait/machine/fetch_session.hpp>
+#include <kawait/core/mutation.hpp>
 
 namespace kawait::machine {
 
@@ -15,7 +16,7 @@ inline protocol::fetch_request::partition to_request(const topic_id_partition& p
   item.partition = partition.partition;
   item.current_leader_epoch = p.leader_epoch;
   item.fetch_offset = p.offset;
-  item.last_fetched_epoch = p.last_fetched_epoch;
+  item.last_fetched_epoch = KAWAIT_MUTANT(ignores_leader_epochs) ? -1 : p.last_fetched_epoch;
   item.partition_max_bytes = p.max_bytes;
   return item;
 }
@@ -66,7 +67,7 @@ KAWAIT_DECL void fetch_session::remove(const topic_id_partition& partition) {
   const auto found = by_partition_.find(partition);
   if (found == by_partition_.end()) return;
   slot& s = slots_[found->second];
-  if (!s.is_wanted) return;
+  if (!s.is_wanted || KAWAIT_MUTANT(fetches_what_is_revoked)) return;
   s.is_wanted = false;
   --wanted_;
   mark_changed(found->second);
@@ -132,7 +133,7 @@ KAWAIT_DECL void fetch_session::list_changes() {
     slot& s = slots_[i];
     s.is_changed = false;
     if (s.is_wanted) {
-      if (!s.is_sent || s.sent != s.wanted) append(s);
+      if (!s.is_sent || (s.sent != s.wanted && !KAWAIT_MUTANT(fetches_from_the_first_offset_sent))) append(s);
       continue;
     }
     if (s.is_sent) append_forgotten(s.partition);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <kawait/machine/membership.hpp>
+#include <kawait/core/mutation.hpp>
 
 #include <algorithm>
 
@@ -90,6 +91,7 @@ KAWAIT_DECL void membership::refuse(const heartbeat& asked, const response& r, t
     case kafka_error::unknown_member_id:
       return on_fenced(r, false, now, random);
     case kafka_error::fenced_member_epoch:
+      if (KAWAIT_MUTANT(forgets_a_fence)) return pause(now, random);
       // Brokers before 4.2 refuse to let a member join whom they still know; a leave they never refuse.
       return on_fenced(r, true, now, random);
     case kafka_error::group_id_not_found:

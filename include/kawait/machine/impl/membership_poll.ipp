@@ -1,6 +1,7 @@
 #pragma once
 
 #include <kawait/machine/membership.hpp>
+#include <kawait/core/mutation.hpp>
 
 #include <algorithm>
 
@@ -51,7 +52,7 @@ KAWAIT_DECL membership::effect membership::poll_leaving(time_point now) {
 
   time_point wake = never;
   if (!any_draining()) {
-    if (!l.epoch) {
+    if (!l.epoch || KAWAIT_MUTANT(leaves_without_a_word)) {
       finish_leaving(l.rejoin);
       return poll(now);
     }
@@ -78,12 +79,13 @@ KAWAIT_DECL membership::effect membership::poll_reconciling(time_point now) {
     return poll(now);
   }
   if (auto gone = abandon(now)) return std::move(*gone);
+  if (any_draining() && KAWAIT_MUTANT(silent_while_draining)) return idle{next_deadline()};
   if (any_draining()) return keep_alive(now, never);
 
   bool blocked = false;
   time_point cut_at = never;
   for (const auto& [partition, l] : leases_) {
-    if (!l.is_released() || unanswered_.count(partition) == 0) continue;
+    if (!l.is_released() || unanswered_.count(partition) == 0 || KAWAIT_MUTANT(acknowledges_during_commit)) continue;
     blocked = true;
     cut_at = std::min(cut_at, std::get<released>(l.phase).deadline);
   }
@@ -157,7 +159,7 @@ KAWAIT_DECL std::optional<membership::effect> membership::abandon(time_point now
   std::vector<leased> late;
   for (auto& [partition, l] : leases_) {
     const auto* d = std::get_if<draining>(&l.phase);
-    if (d == nullptr || now < d->deadline) continue;
+    if (d == nullptr || now < d->deadline || KAWAIT_MUTANT(never_gives_up_at_deadline)) continue;
     late.emplace_back(partition, l.generation);
     l.phase = released{time_point(d->deadline)};
   }
@@ -202,6 +204,7 @@ KAWAIT_DECL membership::partition_list membership::owned() const {
     if (leases_.count(p) == 0) list.push_back(p);
   }
   std::sort(list.begin(), list.end());
+  if (KAWAIT_MUTANT(forgets_what_it_owns) && !list.empty()) list.pop_back();
   return list;
 }
 

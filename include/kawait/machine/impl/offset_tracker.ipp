@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <kawait/machine/offset_tracker.hpp>
+#include <kawait/core/mutation.hpp>
 
 namespace kawait::machine {
 
@@ -11,12 +12,27 @@ KAWAIT_DECL void offset_tracker::restart(const offset_and_epoch& position) {
   front_ = first_ = next_;
   handed_out_ = position.offset;
   open_ = 0;
-  mark_.reset();
+  if (!KAWAIT_MUTANT(keeps_done_over_a_seek)) mark_.reset();
   hole_.reset();
   // A commit that is still in flight is not ours to judge any more: after a seek back its offset is no measure for what
   // follows, and after a seek forward its failure must not look like one of the new position's.
   commits_.clear();
   committed_.reset();
+}
+
+KAWAIT_DECL void offset_tracker::truncate(const offset_and_epoch& end) {
+  if (end.offset >= handed_out_) return;
+  const std::optional<std::int64_t> hole = hole_;
+  if (hole && *hole >= end.offset) return restart(end);
+  for (batch& b : batches_) {
+    if (b.end <= end.offset) continue;
+    b = batch{std::min(b.begin, end.offset), end.offset, std::min(b.done, end.offset), end.leader_epoch};
+  }
+  handed_out_ = end.offset;
+  if (mark_ && mark_->offset > end.offset) mark_ = end;
+  commits_.clear();
+  committed_.reset();
+  advance();
 }
 
 KAWAIT_DECL offset_tracker::ticket offset_tracker::open(std::int64_t begin, std::int64_t end, std::int32_t leader_epoch) {
@@ -77,6 +93,7 @@ KAWAIT_DECL std::optional<offset_and_epoch> offset_tracker::uncommitted() const 
   for (const commit& c : commits_) {
     if (!beyond(c.offset)) return std::nullopt;
   }
+  if (KAWAIT_MUTANT(commits_past_done)) return offset_and_epoch(mark_->offset + 1, mark_->leader_epoch);
   return mark_;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <kawait/core/mutation.hpp>
 #include <kawait/machine/position_finder.hpp>
 
 #include <algorithm>
@@ -62,6 +63,7 @@ KAWAIT_DECL void position_finder::on_committed(entry& e, const told& t, time_poi
     }
     return start(e.lease, reset_question());
   }
+  if (KAWAIT_MUTANT(resets_on_an_error)) return start(e.lease, reset_question());
   const failure why(make_error_code(t.error), "committed offset");
   if (detail::is_final(why)) return finish(e, not_found{e.lease, why});
   // Also when the topic is unknown to the coordinator: it may only not have heard of it yet.

@@ -67,7 +67,10 @@ KAWAIT_DECL asio::awaitable<result<std::shared_ptr<net::connection>>> coordinato
     const auto effect = machine_.poll(now);
     if (const auto* const node = std::get_if<machine::known>(&effect)) {
       brokers_.set_broker(net::broker(node->node_id, node->host, node->port));
-      if (auto open = brokers_.find(node->node_id, net::channel::control)) co_return answer(std::move(open));
+      if (auto open = brokers_.find(node->node_id, net::channel::control)) {
+        failed_in_a_row_ = 0;  // somebody else may have opened it
+        co_return answer(std::move(open));
+      }
       if (!std::exchange(connecting_, true)) tasks_.spawn(connect(node->node_id));
     } else if (const auto* const f = std::get_if<machine::failed>(&effect)) {
       machine_.forget();  // whoever asks next is told anew

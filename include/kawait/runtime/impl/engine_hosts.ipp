@@ -1,6 +1,7 @@
 #pragma once
 
 #include <kawait/runtime/engine.hpp>
+#include <kawait/core/mutation.hpp>
 
 #include <algorithm>
 
@@ -51,7 +52,7 @@ KAWAIT_DECL void engine::on_readable(partition_stream& stream) {
 }
 
 KAWAIT_DECL void engine::on_out_of_range(partition_stream& stream, const offset_and_epoch& position) {
-  warn(failure(kafka_error::offset_out_of_range, stream.name().to_string()));
+  if (!KAWAIT_MUTANT(resets_in_silence)) warn(failure(kafka_error::offset_out_of_range, stream.name().to_string()));
   fetches_.suspend(stream);
   positions_.finder().from_out_of_range(stream.id(), position);
   positions_.wake();
@@ -67,13 +68,14 @@ KAWAIT_DECL stream_ptr engine::find_stream(const topic_id_partition& partition) 
 // The log was cut below our position: go to where the epochs part, unless the user wants to be told. As behind an offset out of range,
 // not at once, lest a broker that says so again and again be asked as fast as it answers.
 KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and_epoch& end) {
-  const failure truncated = detail::truncated(stream, end.offset);
+  const std::int64_t next = std::min(end.offset, stream.position().value_or(end.offset));
+  const failure truncated = detail::truncated(stream, next);
   if (options_.auto_offset_reset == machine::position_finder::reset_policy::none && !options_.auto_offset_reset_back) {
     stream.fail(truncated);
     return;
   }
   warn(truncated);
-  stream.seek(end);
+  stream.go_back(offset_and_epoch(next, end.leader_epoch));
   fetches_.suspend(stream);
 }
 
@@ -259,8 +261,9 @@ KAWAIT_DECL void engine::on_position_found(const machine::position_finder::found
   KAWAIT_SERIAL_SECTION(serial_);
   const auto stream = find_stream(found.lease.partition);
   if (!stream || stream->id() != found.lease) return;
-  if (found.how == machine::position_finder::source::truncated) warn(detail::truncated(*stream, found.position.offset));
-  stream->on_located(found.position);
+  if (found.how != machine::position_finder::source::truncated) return stream->on_located(found.position);
+  warn(detail::truncated(*stream, found.position.offset));
+  stream->on_truncated(found.position);
 }
 
 KAWAIT_DECL void engine::on_position_not_found(const machine::position_finder::not_found& missing) {

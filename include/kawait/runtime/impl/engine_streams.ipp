@@ -1,6 +1,7 @@
 #pragma once
 
 #include <kawait/runtime/engine.hpp>
+#include <kawait/core/mutation.hpp>
 
 #include <algorithm>
 
@@ -75,7 +76,7 @@ KAWAIT_DECL void engine::on_assigned(const machine::assign_partitions& assigned)
 // The partition came back while work of its earlier lease is still in hand: two handlers of one partition never run side by side.
 KAWAIT_DECL asio::awaitable<void> engine::announce_after(stream_ptr predecessor, stream_ptr stream) {
   const net::time_point deadline = environment_.now() + options_.rebalance_time() * 9 / 10;
-  while (!predecessor->work().is_drained() && !is_over()) {
+  while (!predecessor->work().is_drained() && !is_over() && !KAWAIT_MUTANT(runs_two_handlers)) {
     // A handler's return is awaited however long it takes; unreleased batches only until their leases are stale for good.
     if (mode_ == reading_mode::handlers) {
       co_await predecessor->work().changed().wait();
@@ -191,6 +192,7 @@ KAWAIT_DECL void engine::on_lost(const machine::lose_partitions& lost) {
     const auto stream = find_stream(id.partition);
     if (!stream || stream->id() != id) continue;
     if (stream->is_announced) known.push_back(stream);
+    if (KAWAIT_MUTANT(reads_on_when_lost)) continue;
     end_stream(*stream, end_reason::lost, {});
     give_up(*stream);
     retire(stream);
@@ -230,7 +232,8 @@ KAWAIT_DECL asio::awaitable<void> engine::commit_at_once(std::shared_ptr<revocat
 KAWAIT_DECL asio::awaitable<void> engine::drain_partition(std::shared_ptr<revocation_state> revocation, stream_ptr stream) {
   co_await stream->work().async_wait();
   failure why;
-  if (stream->work().is_drained() && options_.auto_commit && options_.group_id && !stream->work().is_given_up()) {
+  const bool commits = options_.auto_commit && options_.group_id && !KAWAIT_MUTANT(gives_up_without_commit);
+  if (stream->work().is_drained() && commits && !stream->work().is_given_up()) {
     std::vector<stream_ptr> one(1, stream);
     auto outcomes = co_await commit_all_done(std::move(one), revocation->deadline());
     for (const auto& outcome : outcomes) {

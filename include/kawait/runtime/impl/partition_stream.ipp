@@ -1,6 +1,7 @@
 #pragma once
 
 #include <kawait/runtime/partition_stream.hpp>
+#include <kawait/core/mutation.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -103,6 +104,7 @@ KAWAIT_DECL void partition_stream::hand_out(lease& l) {
   l.info = info_;
   l.stream = weak_from_this();
   l.ticket = tracker_.open(l.first_offset, l.next_offset, l.segments.back().header.leader_epoch);
+  if (KAWAIT_MUTANT(commits_what_is_handed_out)) tracker_.done(l.ticket, l.next_offset);
   leased_bytes_ += l.charge;
   gate_.enter();  // open: the stream has not ended
   read_position_ = l.next_offset;
@@ -157,7 +159,8 @@ KAWAIT_DECL failure partition_stream::add_batch(lease& l, chunk& from, const wir
   if (context.check_crcs) {
     if (failure bad = wire::check_crc(batch)) return bad;
   }
-  const bool skipped = context.read_committed && !header.is_control() && from.aborted.skips(header);
+  const bool filters = context.read_committed && !KAWAIT_MUTANT(shows_aborted_records);
+  const bool skipped = filters && !header.is_control() && from.aborted.skips(header);
   if (skipped || header.next_offset() <= l.first_offset || (header.is_control() && !context.read_committed)) return {};
   std::span<const std::byte> records = batch.records();
   wire::slab_ref buffer;
@@ -225,6 +228,15 @@ KAWAIT_DECL void partition_stream::seek(const offset_and_epoch& to) {
   host_.on_seek(*this);
 }
 
+// The position runs ahead of the reader: the queue goes with what was lost, and he reads on where he is, unless that was lost, too.
+KAWAIT_DECL void partition_stream::go_back(const offset_and_epoch& to) {
+  leave_position();
+  read_position_ = to.offset;
+  tracker_.truncate(to);
+  state_ = flowing{to};
+  host_.on_seek(*this);
+}
+
 KAWAIT_DECL void partition_stream::seek_to_time(std::int64_t timestamp) {
   leave_position();
   read_position_.reset();
@@ -283,6 +295,10 @@ KAWAIT_DECL void partition_stream::on_located(const offset_and_epoch& where) {
   host_.on_demand(*this);
 }
 
+KAWAIT_DECL void partition_stream::on_truncated(const offset_and_epoch& end) {
+  if (std::holds_alternative<locating>(state_) && !is_ended()) go_back(end);
+}
+
 KAWAIT_DECL void partition_stream::on_locate_failed(failure why) {
   if (std::holds_alternative<locating>(state_) && !is_ended()) stop(std::move(why));
 }
@@ -329,6 +345,7 @@ KAWAIT_DECL void partition_stream::on_fetched(chunk data, const wire::records_su
 
 KAWAIT_DECL void partition_stream::pause() {
   if (std::exchange(paused_, true)) return;
+  if (KAWAIT_MUTANT(pause_drops_what_is_buffered)) drop_queue();
   end_seen_.reset();  // what is written from now on, nobody tells us
   passed_over_ = 0;
   host_.on_demand(*this);
@@ -368,6 +385,7 @@ KAWAIT_DECL void partition_stream::on_released(lease& l) {
   ask_for_more();
   if (was_blocked && is_readable()) wake_readers();
   if (has_hole()) wake_readers();
+  if (KAWAIT_MUTANT(leaks_a_lease)) return;
   gate_.leave();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <kawait/wire/record_batch.hpp>
+#include <kawait/core/mutation.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -99,6 +100,7 @@ KAWAIT_DECL failure summarize(std::span<const std::byte> records, records_summar
   while (cursor.next(batch)) {
     if (out.batches++ == 0) out.first_offset = batch.header.base_offset;
     out.next_offset = batch.header.next_offset();
+    if (KAWAIT_MUTANT(takes_last_record_plus_one)) out.next_offset = batch.header.base_offset + batch.header.record_count;
     out.leader_epoch = batch.header.leader_epoch;
     out.bytes += batch.bytes.size();
   }

@@ -1,0 +1,172 @@
+#include "oracle.hpp"
+
+#include <algorithm>
+
+namespace seeds {
+
+using namespace std::chrono_literals;
+using kawait::topic_id_partition;
+using phase = ownership::phase;
+
+namespace {
+
+/// Nothing delays what is sent, or has it served later.
+bool is_prompt(const plan& p) {
+  static constexpr std::string_view delays[] = {
+      "latency",      "slow-link",       "small-window", "node-frozen", "node-unreachable", "coordinator-unreachable", "network-down",
+      "slow-request", "clients-stopped", "slow-answer",  "late-answer", "quota",            "silence",                 "follower-gone"};
+  for (const member_plan& m : p.members) {
+    if (m.what == interruption::freeze) return false;
+  }
+  return p.latency_ms == 0 && p.outage_ms == 0 &&
+         std::none_of(std::begin(delays), std::end(delays), [&](std::string_view name) { return p.has_fault(name); });
+}
+
+/// Offsets may go out of range, or start anew.
+bool is_lossy(const plan& p) {
+  return std::any_of(p.faults.begin(), p.faults.end(), [](const fault_plan& f) {
+    return kawait::testing::find_fault(f.name).outcome == kawait::testing::fault_outcome::loss;
+  });
+}
+
+}  // namespace
+
+oracle::oracle(kawait::testing::world& w, kawait::testing::broker& b, const plan& p)
+    : world_(w),
+      broker_(b),
+      plan_(p),
+      ledger_(b, p.committed_only),
+      prompt_(is_prompt(p)),
+      calm_(prompt_ && p.faults.empty() && p.answers_lost_percent == 0),
+      lossy_(is_lossy(p)) {
+  has_manual_ = std::any_of(p.members.begin(), p.members.end(), [](const member_plan& m) { return m.manual; });
+}
+
+void oracle::fail(invariant i, std::string words) {
+  // Nobody can tell what a byte was that no checksum covers: what follows must not hang, and that is all.
+  if (plan_.has_fault("flipped-byte") && i != invariant::completes_once && i != invariant::bounded_retries) return;
+  note("VIOLATED", std::to_string(static_cast<int>(i)) + ": " + words);
+  // The first says most; those that follow from it are without number.
+  if (violations_.empty()) violations_.push_back(violation{i, std::move(words)});
+}
+
+void oracle::note(std::string_view who, std::string_view what) {
+  auto& trace = world_.network().trace();
+  if (trace.is_read()) trace.note(world_.now(), who, what);
+}
+
+void oracle::sample() {
+  ledger_.look();
+  check_committed();
+  check_owners();
+  check_buffers();
+  check_deadlines();
+  check_attempts();
+}
+
+// The broker expels who has not given up what it was to give up when the rebalance time-out has passed.
+void oracle::check_deadlines() {
+  if (!prompt_) return;
+  for (const auto& c : clients_) {
+    for (const auto& o : c->owned) {
+      if (o->at != phase::revoking || o->revoked + rebalance_timeout > world_.now()) continue;
+      fail(invariant::drained_first, c->name + " holds " + o->name.to_string() + " beyond the deadline of its revocation");
+    }
+  }
+}
+
+void oracle::check_attempts() {
+  std::size_t all = 0;
+  for (const std::int32_t node : broker_.nodes()) {
+    const auto where = broker_.address(node);
+    all += world_.network().attempts(where.host, where.port);
+  }
+  if (all > attempts_ + 100 * clients_.size()) {
+    fail(invariant::bounded_retries, std::to_string(all - attempts_) + " attempts to connect at once");
+  }
+  attempts_ = all;
+}
+
+void oracle::check_committed() {
+  for (const suspicion& s : std::exchange(suspicions_, {})) {
+    const auto now = broker_.committed(group, s.name.topic, s.name.partition);
+    const auto owner = broker_.group().owner(group, s.name);
+    const book* b = ledger_.current(s.name);
+    if (now != s.offset || owner != s.owner || !b || checked_[*ledger_.current_id(s.name)] == s.offset) continue;
+    fail(invariant::commits_of_owned, s.who + " committed " + s.name.to_string() + ", which is " + s.owner + "'s by now");
+  }
+  for (auto& [where, b] : ledger_.books()) {
+    if (b.gone) continue;
+    const auto committed = broker_.committed(group, b.name.topic, b.name.partition);
+    std::int64_t& checked = checked_[where];
+    if (!committed || *committed == checked) continue;
+    // A commit that was under way when its log was truncated, or its topic made anew under the same name, names offsets of old.
+    if (*committed > checked && !b.truncated && !lossy_) {
+      const entry* e = ledger_.first_missing(where, checked, *committed);
+      if (e) {
+        fail(invariant::at_least_once, b.name.to_string() + " is committed at " + std::to_string(*committed) + ", though " +
+                                           std::to_string(e->offset) + " was not done");
+      }
+    }
+    checked = *committed;
+  }
+}
+
+void oracle::check_owners() {
+  std::map<topic_id_partition, const client*> owners;
+  for (const auto& c : clients_) {
+    if (!c->alive || !c->consumer) continue;
+    const auto member = broker_.group().member(group, c->consumer->member_id());
+    // Who is behind does not know yet what has become of it.
+    if (!member || member->epoch != c->consumer->member_epoch() || member->client_id != c->name) continue;
+    for (const auto& o : c->owned) {
+      if (!o->is_live() || !o->where) continue;
+      const auto [other, is_first] = owners.emplace(*o->where, c.get());
+      if (is_first || other->second == c.get()) continue;
+      fail(invariant::one_owner, o->name.to_string() + " is " + other->second->name + "'s and " + c->name + "'s");
+    }
+  }
+}
+
+void oracle::check_buffers() {
+  for (const auto& c : clients_) {
+    if (!c->consumer) continue;
+    const auto& buffers = c->consumer->engine()->buffers();
+    // The head-room: a response of each node, and a record batch decompressed.
+    if (buffers.charged() > buffers.budget() + 4 * 1024 * 1024) {
+      fail(invariant::bounded_memory, c->name + " holds " + std::to_string(buffers.charged()) + " bytes");
+    }
+  }
+}
+
+std::optional<std::string> oracle::unsettled(bool strictly) {
+  ledger_.look();
+  for (auto& [where, b] : ledger_.books()) {
+    // Of a place that the application named nobody knows the leader epoch, by which truncation is found.
+    if (b.gone || (b.sought && b.truncated)) continue;
+    if (const entry* e = ledger_.first_missing(where, 0, b.end)) {
+      return b.name.to_string() + " at " + std::to_string(e->offset) + " was not read";
+    }
+    std::int64_t last = -1;
+    for (auto i = b.at.rbegin(); i != b.at.rend() && last < 0; ++i) {
+      if (ledger_.is_wanted(*i->second)) last = i->first;
+    }
+    // An earlier commit that was held up on a connection since closed may come behind, and stand until the next.
+    if ((b.sought || has_manual_ || !prompt_) && !strictly) continue;
+    const auto committed = broker_.committed(group, b.name.topic, b.name.partition);
+    if (last >= 0 && (!committed || *committed <= last)) {
+      return b.name.to_string() + " is committed at " + std::to_string(committed.value_or(-1)) + ", done up to " + std::to_string(last);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> oracle::silent(std::chrono::milliseconds within) const {
+  for (const auto& c : clients_) {
+    if (!c->alive || c->closing || !c->consumer) continue;
+    if (!c->last_heartbeat || *c->last_heartbeat + within < world_.now()) return c->name;
+  }
+  return std::nullopt;
+}
+
+}  // namespace seeds
