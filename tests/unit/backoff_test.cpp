@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <limits>
 
-namespace {
+namespace backoff_tests {
 
 using kawait::machine::backoff;
 using kawait::machine::backoff_options;
@@ -69,4 +69,4 @@ TEST_CASE("backoff survives silly options and endless attempts") {
   }
 }
 
-}  // namespace
+}  // namespace backoff_tests

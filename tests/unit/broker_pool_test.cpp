@@ -4,7 +4,7 @@
 
 #include <kawait/net/broker_pool.hpp>
 
-namespace {
+namespace broker_pool_tests {
 
 using namespace scripted;
 using kawait::errc;
@@ -352,4 +352,4 @@ TEST_CASE("a pool may go while its coroutines are under way, and a context while
   }
 }
 
-}  // namespace
+}  // namespace broker_pool_tests

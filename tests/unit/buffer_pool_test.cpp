@@ -8,7 +8,7 @@
 
 #include <kawait/runtime/buffer_pool.hpp>
 
-namespace {
+namespace buffer_pool_tests {
 
 using kawait::runtime::buffer_pool;
 using kawait::wire::slab_ref;
@@ -163,4 +163,4 @@ TEST_CASE("slabs come back from many threads while the pool goes", "[buffer_pool
   }
 }
 
-}  // namespace
+}  // namespace buffer_pool_tests

@@ -9,7 +9,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace cluster_refresh_tests {
 
 using namespace cluster_support;
 
@@ -186,4 +186,4 @@ TEST_CASE("cluster: whatever is answered, it asks again and never in a loop with
   }
 }
 
-}  // namespace
+}  // namespace cluster_refresh_tests

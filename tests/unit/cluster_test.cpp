@@ -7,7 +7,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace cluster_tests {
 
 using namespace cluster_support;
 
@@ -295,4 +295,4 @@ TEST_CASE("cluster: hostile answers", "[cluster]") {
   CHECK(c.machine.id_of("orders") == id(1));
 }
 
-}  // namespace
+}  // namespace cluster_tests

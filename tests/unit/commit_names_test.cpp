@@ -5,7 +5,7 @@
 #include "cluster_support.hpp"
 #include "commit_harness.hpp"
 
-namespace {
+namespace commit_names_tests {
 
 using namespace membership_test;
 using cluster_support::driven;
@@ -110,4 +110,4 @@ TEST_CASE("commit by name of a topic whose id was never known") {
   CHECK(t.sent->version == 9);
 }
 
-}  // namespace
+}  // namespace commit_names_tests

@@ -4,7 +4,7 @@
 
 // Which epoch a commit is stamped with, and what becomes of a stale one (KIP-1251).
 
-namespace {
+namespace commit_stamp_tests {
 
 using namespace membership_test;
 
@@ -183,4 +183,4 @@ TEST_CASE("commit does not take a stale current epoch for a strict broker (point
   CHECK(t.round->stamp() == stamp_rule::unknown);
 }
 
-}  // namespace
+}  // namespace commit_stamp_tests

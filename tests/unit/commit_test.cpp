@@ -2,7 +2,7 @@
 
 #include "commit_harness.hpp"
 
-namespace {
+namespace commit_tests {
 
 using namespace membership_test;
 
@@ -267,4 +267,4 @@ TEST_CASE("commit survives hostile answers") {
   }
 }
 
-}  // namespace
+}  // namespace commit_tests

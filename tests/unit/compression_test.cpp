@@ -10,7 +10,7 @@
 #include "batch_builder.hpp"
 #include "catch.hpp"
 
-namespace {
+namespace compression_tests {
 
 using namespace kawait;
 using tests::byte_vector;
@@ -314,4 +314,4 @@ TEST_CASE("compression: a decompressor can be moved") {
   CHECK(run(second, codec::zstd, in, slabs).bytes == sample(5000, 2));
 }
 
-}  // namespace
+}  // namespace compression_tests

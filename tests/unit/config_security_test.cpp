@@ -8,7 +8,7 @@
 
 #include <kawait/config.hpp>
 
-namespace {
+namespace config_security_tests {
 
 using kawait::config;
 using kawait::secret;
@@ -249,4 +249,4 @@ TEST_CASE("config: names of TLS and SASL that are no settings say what is") {
   }
 }
 
-}  // namespace
+}  // namespace config_security_tests

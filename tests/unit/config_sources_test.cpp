@@ -11,7 +11,7 @@
 
 // Settings out of files and the environment.
 
-namespace {
+namespace config_sources_tests {
 
 using kawait::config;
 
@@ -125,4 +125,4 @@ TEST_CASE("config: the environment") {
   CHECK(refusal([&] { c.load_environment(); }).starts_with("KAWAIT_CONFIG_GROUPID: groupid = 'x': no such property"));
 }
 
-}  // namespace
+}  // namespace config_sources_tests

@@ -12,7 +12,7 @@
 
 #include <kawait/config.hpp>
 
-namespace {
+namespace config_tests {
 
 using kawait::config;
 using std::chrono::milliseconds;
@@ -388,4 +388,4 @@ TEST_CASE("config: the typed setters check as the properties do, and an assignme
   CHECK(shown(c, "retry.backoff.max.ms") == "5");
 }
 
-}  // namespace
+}  // namespace config_tests

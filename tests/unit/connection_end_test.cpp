@@ -2,7 +2,7 @@
 
 #include "scripted_broker.hpp"
 
-namespace {
+namespace connection_end_tests {
 
 using namespace scripted;
 using kawait::errc;
@@ -188,4 +188,4 @@ TEST_CASE("a context may be destroyed with anything pending", "[net]") {
   }
 }
 
-}  // namespace
+}  // namespace connection_end_tests

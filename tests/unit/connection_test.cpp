@@ -2,7 +2,7 @@
 
 #include "scripted_broker.hpp"
 
-namespace {
+namespace connection_tests {
 
 using namespace scripted;
 using kawait::errc;
@@ -328,4 +328,4 @@ TEST_CASE("a throttle time that no quota asks for does not silence a connection"
   CHECK((*c)->throttled_until() == begin + 60s);
 }
 
-}  // namespace
+}  // namespace connection_tests

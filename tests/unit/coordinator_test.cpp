@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace {
+namespace coordinator_tests {
 
 using namespace std::chrono_literals;
 using namespace kawait::machine;
@@ -177,4 +177,4 @@ TEST_CASE("coordinator answers that cannot be are as good as none") {
   CHECK(t.poll() == "look up");
 }
 
-}  // namespace
+}  // namespace coordinator_tests

@@ -7,7 +7,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace crc32c_tests {
 
 using kawait::wire::crc32c;
 using kawait::wire::crc32c_variant;
@@ -118,4 +118,4 @@ TEST_CASE("crc32c: there is a variant that runs everywhere, and it comes last") 
   CHECK(all.back().supported);
 }
 
-}  // namespace
+}  // namespace crc32c_tests

@@ -17,7 +17,7 @@
 
 #include <kawait/testing/world.hpp>
 
-namespace {
+namespace environment_tests {
 
 using namespace std::chrono_literals;
 namespace net = kawait::net;
@@ -327,4 +327,4 @@ TEST_CASE("where io_uring is forbidden, the error says so", "[net]") {
 }
 #endif
 
-}  // namespace
+}  // namespace environment_tests

@@ -6,7 +6,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace fetch_session_property_tests {
 
 using namespace fetch_session_support;
 
@@ -129,4 +129,4 @@ TEST_CASE("fetch_session: the broker always reads what is wanted, whatever gets 
   CHECK(count.lost > 5'000);
 }
 
-}  // namespace
+}  // namespace fetch_session_property_tests

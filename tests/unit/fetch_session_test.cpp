@@ -11,7 +11,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace fetch_session_tests {
 
 using namespace fetch_session_support;
 
@@ -333,4 +333,4 @@ TEST_CASE("fetch_session: the request's storage is used again", "[fetch_session]
   }
 }
 
-}  // namespace
+}  // namespace fetch_session_tests

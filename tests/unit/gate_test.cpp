@@ -5,7 +5,7 @@
 #include <kawait/runtime/gate.hpp>
 #include <kawait/testing/world.hpp>
 
-namespace {
+namespace gate_tests {
 
 using kawait::runtime::gate;
 using kawait::testing::world;
@@ -138,4 +138,4 @@ TEST_CASE("a context that is destroyed with waiters at a gate leaks nothing", "[
   w.reset();
 }
 
-}  // namespace
+}  // namespace gate_tests

@@ -2,7 +2,7 @@
 
 #include "scripted_broker.hpp"
 
-namespace {
+namespace handshake_tests {
 
 using namespace scripted;
 using kawait::errc;
@@ -194,4 +194,4 @@ TEST_CASE("every address of a name is tried", "[net]") {
   }
 }
 
-}  // namespace
+}  // namespace handshake_tests

@@ -8,7 +8,7 @@
 #include "catch.hpp"
 #include "protocol/all_messages.hpp"
 
-namespace {
+namespace header_tests {
 
 using namespace kawait::protocol;
 using bytes = std::vector<std::byte>;
@@ -58,4 +58,4 @@ TEST_CASE("a request's header is read back, and every cut of it is malformed", "
   CHECK_FALSE(decode_request(m, frame, 9));
 }
 
-}  // namespace
+}  // namespace header_tests

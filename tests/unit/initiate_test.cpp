@@ -4,7 +4,7 @@
 
 #include <kawait/testing/world.hpp>
 
-namespace {
+namespace initiate_tests {
 
 using namespace std::chrono_literals;
 namespace net = kawait::net;
@@ -155,4 +155,4 @@ TEST_CASE("operations without a value", "[net]") {
   CHECK(thrown.text() == "words");
 }
 
-}  // namespace
+}  // namespace initiate_tests

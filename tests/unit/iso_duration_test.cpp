@@ -6,7 +6,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace iso_duration_tests {
 
 TEST_CASE("iso_duration: as java.time.Duration.parse reads it") {
   struct {
@@ -62,4 +62,4 @@ TEST_CASE("iso_duration: as java.time.Duration.parse reads it") {
   }
 }
 
-}  // namespace
+}  // namespace iso_duration_tests

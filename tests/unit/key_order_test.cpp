@@ -8,7 +8,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace key_order_tests {
 
 using kawait::wire::nullable_view;
 using order = kawait::machine::key_order<int>;
@@ -124,4 +124,4 @@ TEST_CASE("key_order: any course of work keeps the order of every key and loses 
   }
 }
 
-}  // namespace
+}  // namespace key_order_tests

@@ -4,7 +4,7 @@
 
 #include "unit/stream_support.hpp"
 
-namespace {
+namespace lease_tests {
 
 using kawait::runtime::lease;
 using kawait::runtime::lease_segment;
@@ -291,4 +291,4 @@ TEST_CASE("without memory for a wake-up nothing is lost: the next drain finds al
   queue->detach();
 }
 
-}  // namespace
+}  // namespace lease_tests

@@ -4,7 +4,7 @@
 
 // Lost answers and errors. Fencing is in membership_fencing_test.cpp.
 
-namespace {
+namespace membership_errors_tests {
 
 using namespace membership_test;
 
@@ -282,4 +282,4 @@ TEST_CASE("membership whose acknowledgement was denied acknowledges again (point
   CHECK(t.run() == "report TOPIC_AUTHORIZATION_FAILED; alive 1 timeout=300000 regex= owned=A0");
 }
 
-}  // namespace
+}  // namespace membership_errors_tests

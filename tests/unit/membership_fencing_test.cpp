@@ -4,7 +4,7 @@
 
 // What happens to a member that the group goes on without.
 
-namespace {
+namespace membership_fencing_tests {
 
 using namespace membership_test;
 
@@ -158,4 +158,4 @@ TEST_CASE("membership joins only after the commits of the lost ownership are ans
   }
 }
 
-}  // namespace
+}  // namespace membership_fencing_tests

@@ -6,7 +6,7 @@
 
 // Leaving.
 
-namespace {
+namespace membership_leaving_tests {
 
 using namespace membership_test;
 
@@ -261,4 +261,4 @@ TEST_CASE("membership closed while it resigns has left with that (points 12, 13)
   CHECK(t.poll() == "idle");
 }
 
-}  // namespace
+}  // namespace membership_leaving_tests

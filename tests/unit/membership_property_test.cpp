@@ -10,7 +10,7 @@
 // One member, a model of its broker, and an engine that does at random what a real one may do: drain early, late or never,
 // commit, lose answers, close connections, stall. Every effect is checked against what the engine has been told before.
 
-namespace {
+namespace membership_property_tests {
 
 using namespace membership_test;
 
@@ -324,4 +324,4 @@ TEST_CASE("membership keeps its promises whatever happens (points 7, 8, 12, 25, 
   CHECK(joins > 2 * seeds);
 }
 
-}  // namespace
+}  // namespace membership_property_tests

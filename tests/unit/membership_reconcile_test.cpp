@@ -4,7 +4,7 @@
 
 // Reconciliation: what is assigned, what is given up, and in which order the broker hears of it.
 
-namespace {
+namespace membership_reconcile_tests {
 
 using namespace membership_test;
 
@@ -333,4 +333,4 @@ TEST_CASE("membership cuts after the deadline of an abandoned partition whose co
   CHECK(t.poll() == "alive 1 timeout=300000 names=t owned=");
 }
 
-}  // namespace
+}  // namespace membership_reconcile_tests

@@ -4,7 +4,7 @@
 
 // Static members, and the poll time-out.
 
-namespace {
+namespace membership_static_tests {
 
 using namespace membership_test;
 
@@ -212,4 +212,4 @@ TEST_CASE("membership forgets at a poll time-out what it never began (points 3, 
   CHECK(t.run() == join);
 }
 
-}  // namespace
+}  // namespace membership_static_tests

@@ -8,7 +8,7 @@
 // Joining, heartbeats, reconciliation, subscriptions. What goes wrong is in membership_errors_test.cpp, leaving and static
 // members in membership_leaving_test.cpp. Points are those of the group protocol's notes.
 
-namespace {
+namespace membership_tests {
 
 using namespace membership_test;
 
@@ -289,4 +289,4 @@ TEST_CASE("membership takes an epoch that goes back as the broker says it") {
   CHECK(t.poll() == "alive 3");
 }
 
-}  // namespace
+}  // namespace membership_tests

@@ -7,7 +7,7 @@
 
 #include <kawait/testing/world.hpp>
 
-namespace {
+namespace memory_network_tests {
 
 using namespace std::chrono_literals;
 namespace net = kawait::net;
@@ -193,4 +193,4 @@ TEST_CASE("memory network: a decision about every attempt to connect") {
   accepted.clear();
 }
 
-}  // namespace
+}  // namespace memory_network_tests

@@ -14,7 +14,7 @@
 #include "protocol/all_messages.hpp"
 #include "protocol/fill.hpp"
 
-namespace {
+namespace messages_tests {
 
 using namespace kawait::protocol;
 using bytes = std::vector<std::byte>;
@@ -98,8 +98,6 @@ bool decodes(const std::span<const std::byte> in, std::int16_t version) {
   if (g) CHECK(g.to_string() == "encoded again");
   return true;
 }
-
-}  // namespace
 
 TEST_CASE("every message of every version comes back", "[protocol][messages]") {
   for_each_version([]<class Message>(std::int16_t version) {
@@ -360,3 +358,5 @@ TEST_CASE("records are views of the frame", "[protocol][messages]") {
   CHECK(view->data() >= out.data());
   CHECK(view->data() + view->size() <= out.data() + out.size());
 }
+
+}  // namespace messages_tests

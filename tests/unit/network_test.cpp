@@ -2,7 +2,7 @@
 
 #include <kawait/net/network.hpp>
 
-namespace {
+namespace network_tests {
 
 namespace net = kawait::net;
 using kawait::errc;
@@ -71,4 +71,4 @@ TEST_CASE("bootstrap.servers is a list", "[net]") {
   CHECK(net::parse_bootstrap_servers("a:1,b").error().words.find("\"b\": the port is missing") != std::string::npos);
 }
 
-}  // namespace
+}  // namespace network_tests

@@ -8,7 +8,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace offset_query_tests {
 
 using namespace position_finder_support;
 using kawait::topic_partition;
@@ -165,4 +165,4 @@ TEST_CASE("offset_query: a partition that comes to be, and a topic created again
   CHECK(q.expect<offset_query::finished>().answers[0].offset == 0);
 }
 
-}  // namespace
+}  // namespace offset_query_tests

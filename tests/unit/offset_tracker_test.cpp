@@ -10,7 +10,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace offset_tracker_tests {
 
 using kawait::offset_and_epoch;
 using kawait::machine::offset_tracker;
@@ -382,4 +382,4 @@ TEST_CASE("offset_tracker: agrees with a naive model, whatever the order (N3)", 
   for (std::uint64_t seed = 1; seed <= 2000; ++seed) run_seed(seed);
 }
 
-}  // namespace
+}  // namespace offset_tracker_tests

@@ -4,7 +4,7 @@
 
 // What a stream knows of the end of its log, and seeks to places that are yet to be found.
 
-namespace {
+namespace partition_stream_end_tests {
 
 using kawait::offset_and_epoch;
 using streams::batch_of;
@@ -144,4 +144,4 @@ TEST_CASE("what was in hand before a seek to a time counts no more", "[stream]")
   CHECK(!r.bad);
 }
 
-}  // namespace
+}  // namespace partition_stream_end_tests

@@ -4,7 +4,7 @@
 
 // A stream's position: found, sought, paused.
 
-namespace {
+namespace partition_stream_flow_tests {
 
 using kawait::end_reason;
 using kawait::errc;
@@ -267,4 +267,4 @@ TEST_CASE("a failure is told also while paused", "[stream]") {
   CHECK(r.bad.code == errc::no_offset);
 }
 
-}  // namespace
+}  // namespace partition_stream_flow_tests

@@ -4,7 +4,7 @@
 
 // A stream's share of the buffer, abandoned batches, and its ends.
 
-namespace {
+namespace partition_stream_share_tests {
 
 using kawait::end_reason;
 using kawait::errc;
@@ -178,4 +178,4 @@ TEST_CASE("a lease may outlive its stream", "[stream]") {
   CHECK(r.pool.charged() == 0);
 }
 
-}  // namespace
+}  // namespace partition_stream_share_tests

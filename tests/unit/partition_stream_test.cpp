@@ -6,7 +6,7 @@
 
 // What a stream hands out. Its position, its share of the buffer and its ends are in partition_stream_flow_test.cpp.
 
-namespace {
+namespace partition_stream_tests {
 
 using kawait::errc;
 using streams::batch_builder;
@@ -345,4 +345,4 @@ TEST_CASE("above half the budget, a batch that owns little of its response is co
   }
 }
 
-}  // namespace
+}  // namespace partition_stream_tests

@@ -5,7 +5,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace poll_watch_tests {
 
 using namespace std::chrono_literals;
 using namespace kawait::machine;
@@ -72,4 +72,4 @@ TEST_CASE("poll watch: the shortest interval has a pause") {
   CHECK(poll_watch(1ms).pause() == 1ms);
 }
 
-}  // namespace
+}  // namespace poll_watch_tests

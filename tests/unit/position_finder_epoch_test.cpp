@@ -4,7 +4,7 @@
 
 #include <kawait/protocol/offset_for_leader_epoch.hpp>
 
-namespace {
+namespace position_finder_epoch_tests {
 
 using namespace position_finder_support;
 using kawait::protocol::offset_for_leader_epoch_response;
@@ -147,4 +147,4 @@ TEST_CASE("position_finder: a leader that does not say where epochs end is asked
   CHECK(d.finder.empty());
 }
 
-}  // namespace
+}  // namespace position_finder_epoch_tests

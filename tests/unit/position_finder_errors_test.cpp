@@ -6,7 +6,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace position_finder_errors_tests {
 
 using namespace position_finder_support;
 
@@ -242,4 +242,4 @@ TEST_CASE("position_finder: a leader that does not answer delays only its own pa
   CHECK(d.idle() == -1);
 }
 
-}  // namespace
+}  // namespace position_finder_errors_tests

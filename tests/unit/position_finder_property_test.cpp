@@ -11,7 +11,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace position_finder_property_tests {
 
 using namespace position_finder_support;
 
@@ -137,4 +137,4 @@ TEST_CASE("position_finder: every partition finds the position of its own lease,
   CHECK(found > 5000);
 }
 
-}  // namespace
+}  // namespace position_finder_property_tests

@@ -6,7 +6,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace position_finder_tests {
 
 using namespace position_finder_support;
 
@@ -297,4 +297,4 @@ TEST_CASE("position_finder: 5,000 partitions, one request", "[position_finder]")
   CHECK(d.finder.empty());
 }
 
-}  // namespace
+}  // namespace position_finder_tests

@@ -13,7 +13,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace reader_tests {
 
 using bytes = std::vector<std::byte>;
 using kawait::wire::reader;
@@ -24,8 +24,6 @@ bytes of(std::initializer_list<unsigned> values) {
   for (const unsigned v : values) b.push_back(static_cast<std::byte>(v));
   return b;
 }
-
-}  // namespace
 
 TEST_CASE("integers are big-endian", "[wire][reader]") {
   bytes out;
@@ -244,3 +242,5 @@ TEST_CASE("signed varints are written as they are read", "[wire][writer]") {
   CHECK(r.read_varlong() == std::numeric_limits<std::int64_t>::min());
   CHECK(r.left() == 0);
 }
+
+}  // namespace reader_tests

@@ -11,7 +11,7 @@
 #include "batch_builder.hpp"
 #include "catch.hpp"
 
-namespace {
+namespace record_batch_tests {
 
 using namespace kawait;
 using tests::batch_builder;
@@ -380,4 +380,4 @@ TEST_CASE("aborted_transactions: a marker activates what began before it") {
   CHECK(!t.skips(data(30, 5)));
 }
 
-}  // namespace
+}  // namespace record_batch_tests

@@ -4,7 +4,7 @@
 
 // Records that are not what they say.
 
-namespace {
+namespace record_corruption_tests {
 
 using namespace kawait;
 using records::body_of;
@@ -189,4 +189,4 @@ TEST_CASE("record: flipped bits never read outside, and records stay inside thei
   CHECK(corrupt > 1000);
 }
 
-}  // namespace
+}  // namespace record_corruption_tests

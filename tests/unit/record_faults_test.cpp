@@ -5,7 +5,7 @@
 #include <kawait/wire/record_batch.hpp>
 #include <kawait/wire/slab.hpp>
 
-namespace {
+namespace record_faults_tests {
 
 using kawait::errc;
 using kawait::testing::batch_writer;
@@ -109,4 +109,4 @@ TEST_CASE("record faults: a doubled abort is no matter of the records") {
   CHECK(records == before);
 }
 
-}  // namespace
+}  // namespace record_faults_tests

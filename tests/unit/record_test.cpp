@@ -2,7 +2,7 @@
 
 #include <random>
 
-namespace {
+namespace record_tests {
 
 using namespace kawait;
 using records::body_of;
@@ -301,4 +301,4 @@ TEST_CASE("record: every codec, from the response's bytes to the records") {
   }
 }
 
-}  // namespace
+}  // namespace record_tests

@@ -4,7 +4,7 @@
 
 #include "unit/stream_support.hpp"
 
-namespace {
+namespace revocation_tests {
 
 using namespace std::chrono_literals;
 using kawait::errc;
@@ -67,4 +67,4 @@ TEST_CASE("a revocation of nothing that we know is done at once", "[revocation]"
   CHECK(!f.state->outcome());
 }
 
-}  // namespace
+}  // namespace revocation_tests

@@ -4,7 +4,7 @@
 
 #include <kawait/net/broker_pool.hpp>
 
-namespace {
+namespace sasl_session_tests {
 
 using namespace scripted;
 
@@ -223,4 +223,4 @@ TEST_CASE("sasl: a wrong password is tried so often and no more, whatever the br
   CHECK(told == 1);
 }
 
-}  // namespace
+}  // namespace sasl_session_tests

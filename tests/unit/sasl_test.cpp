@@ -1,6 +1,6 @@
 #include "sasl_support.hpp"
 
-namespace {
+namespace sasl_tests {
 
 using namespace scripted;
 
@@ -213,4 +213,4 @@ TEST_CASE("sasl: a source of tokens that throws, gives nonsense, or never ends",
   CHECK(cancelled);
 }
 
-}  // namespace
+}  // namespace sasl_tests

@@ -7,7 +7,7 @@
 
 #include <kawait/machine/scram.hpp>
 
-namespace {
+namespace scram_tests {
 
 using kawait::errc;
 using kawait::secret;
@@ -192,4 +192,4 @@ TEST_CASE("scram: no signature before the challenge, none for another password, 
   CHECK(most.client_final("r=" + std::string(whole_nonce) + ",s=AAAA,i=1000000"));
 }
 
-}  // namespace
+}  // namespace scram_tests

@@ -7,7 +7,7 @@
 
 #include <kawait/core/secret.hpp>
 
-namespace {
+namespace secret_tests {
 
 using kawait::secret;
 
@@ -64,4 +64,4 @@ TEST_CASE("secret: memory is overwritten, also what a buffer held beyond its siz
   CHECK(buffer.capacity() >= 100);
 }
 
-}  // namespace
+}  // namespace secret_tests

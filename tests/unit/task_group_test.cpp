@@ -5,7 +5,7 @@
 #include <kawait/runtime/task_group.hpp>
 #include <kawait/testing/world.hpp>
 
-namespace {
+namespace task_group_tests {
 
 using namespace std::chrono_literals;
 using kawait::runtime::task_group;
@@ -110,4 +110,4 @@ TEST_CASE("destroying the context frees tasks and owner", "[task_group]") {
   CHECK(gone);
 }
 
-}  // namespace
+}  // namespace task_group_tests

@@ -10,7 +10,7 @@
 #include <kawait/net/tcp.hpp>
 #include <kawait/protocol/fetch.hpp>
 
-namespace {
+namespace tcp_tests {
 
 using namespace scripted;
 using kawait::errc;
@@ -268,4 +268,4 @@ TEST_CASE("a context with sockets may be destroyed with anything pending", "[net
   CHECK(!ended);
 }
 
-}  // namespace
+}  // namespace tcp_tests

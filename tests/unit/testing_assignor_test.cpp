@@ -10,7 +10,7 @@
 #include <set>
 #include <string>
 
-namespace {
+namespace testing_assignor_tests {
 
 using namespace testing_group;
 
@@ -226,4 +226,4 @@ TEST_CASE("assignors: large groups") {
   CHECK(total == 10000);
 }
 
-}  // namespace
+}  // namespace testing_assignor_tests

@@ -8,7 +8,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace testing_batch_writer_tests {
 
 using namespace kawait;
 using testing::batch_writer;
@@ -101,4 +101,4 @@ TEST_CASE("batch_writer: transaction markers") {
   CHECK(type == wire::control_type::abort);
 }
 
-}  // namespace
+}  // namespace testing_batch_writer_tests

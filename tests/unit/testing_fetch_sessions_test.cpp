@@ -6,7 +6,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace testing_fetch_sessions_tests {
 
 using namespace kawait;
 using namespace std::chrono_literals;
@@ -165,4 +165,4 @@ TEST_CASE("fetch_sessions: no room, until one has not been used for two minutes"
   CHECK(h.sessions.size() == 0);
 }
 
-}  // namespace
+}  // namespace testing_fetch_sessions_tests

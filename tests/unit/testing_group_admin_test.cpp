@@ -4,7 +4,7 @@
 
 // What an administrator sees of a group, and deleting it.
 
-namespace {
+namespace testing_group_admin_tests {
 
 using namespace testing_group;
 
@@ -77,4 +77,4 @@ TEST_CASE("group: what only has offsets is deleted with them") {
   CHECK_FALSE(k.c.committed("g", topic_partition("A", 1)).has_value());
 }
 
-}  // namespace
+}  // namespace testing_group_admin_tests

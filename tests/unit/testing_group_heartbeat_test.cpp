@@ -4,7 +4,7 @@
 
 // What a coordinator answers to one heartbeat: what is valid, who is who, and who is fenced.
 
-namespace {
+namespace testing_group_heartbeat_tests {
 
 using namespace testing_group;
 
@@ -201,4 +201,4 @@ TEST_CASE("group: owned lists of any kind do no harm") {
   CHECK(k.beat(full("m", 1, "A", "Z7")) == "2: A0 A1");
 }
 
-}  // namespace
+}  // namespace testing_group_heartbeat_tests

@@ -15,7 +15,7 @@
 // topics that come and go. Whatever happens, no partition has two owners of whom the coordinator would take a commit; and when it
 // stops happening, everybody soon has what the coordinator wants.
 
-namespace {
+namespace testing_group_membership_tests {
 
 using namespace testing_group_membership;
 
@@ -207,4 +207,4 @@ TEST_CASE("group: kawait's members share a group whatever happens (points 8, 12,
   CHECK(healing < 40);  // 26 of them may be questions of one that joined, and still awaits its first partitions
 }
 
-}  // namespace
+}  // namespace testing_group_membership_tests

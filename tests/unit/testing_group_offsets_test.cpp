@@ -4,7 +4,7 @@
 
 // OffsetCommit and OffsetFetch: whose commits are taken, what one bad partition does, what is answered where nothing is.
 
-namespace {
+namespace testing_group_offsets_tests {
 
 using namespace testing_group;
 
@@ -240,4 +240,4 @@ TEST_CASE("offsets: they go with their topic, and stay with their group") {
   CHECK(k.c.groups().empty());
 }
 
-}  // namespace
+}  // namespace testing_group_offsets_tests

@@ -4,7 +4,7 @@
 
 // The way of members to their target: revocations, waiting for others, time-outs, the interval between targets.
 
-namespace {
+namespace testing_group_rebalance_tests {
 
 using namespace testing_group;
 
@@ -307,4 +307,4 @@ TEST_CASE("group: a scripted member that cannot join says why") {
   CHECK(k.c.groups().empty());
 }
 
-}  // namespace
+}  // namespace testing_group_rebalance_tests

@@ -10,7 +10,7 @@
 
 // How soon many members that join at once have their partitions, and what their asking early costs the coordinator.
 
-namespace {
+namespace testing_group_settle_tests {
 
 using namespace testing_group_membership;
 
@@ -137,4 +137,4 @@ TEST_CASE("group: three hundred members that join at once are served soon, and a
   }
 }
 
-}  // namespace
+}  // namespace testing_group_settle_tests

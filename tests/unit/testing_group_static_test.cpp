@@ -4,7 +4,7 @@
 
 // Static members, leaving, and subscriptions by regular expression.
 
-namespace {
+namespace testing_group_static_tests {
 
 using namespace testing_group;
 
@@ -268,4 +268,4 @@ TEST_CASE("topic_pattern: what would take for ever ends") {
   }
 }
 
-}  // namespace
+}  // namespace testing_group_static_tests

@@ -8,7 +8,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace testing_partition_log_tests {
 
 using namespace kawait;
 using testing::append_options;
@@ -287,4 +287,4 @@ TEST_CASE("partition_log: raw batches are kept as they are") {
   CHECK(log.append_raw({}) == 4);
 }
 
-}  // namespace
+}  // namespace testing_partition_log_tests

@@ -13,7 +13,7 @@
 #include <kawait/net/tls.hpp>
 #include <kawait/protocol/fetch.hpp>
 
-namespace {
+namespace tls_tests {
 
 using namespace scripted;
 using kawait::errc;
@@ -368,4 +368,4 @@ TEST_CASE("tls: files that change are read for the next connection", "[tls]") {
   std::filesystem::remove(path);
 }
 
-}  // namespace
+}  // namespace tls_tests

@@ -8,7 +8,7 @@
 
 #include "catch.hpp"
 
-namespace {
+namespace varint_tests {
 
 using bytes = std::vector<std::byte>;
 
@@ -43,8 +43,6 @@ bool refused(const bytes& in) {
   }
   return true;
 }
-
-}  // namespace
 
 TEST_CASE("varints of Kafka's documentation and of the edges", "[wire][varint]") {
   struct row {
@@ -128,3 +126,5 @@ TEST_CASE("unsigned varints use all bits", "[wire][varint]") {
   CHECK(kawait::wire::decode_unsigned(longest.data(), longest.data() + 10, wide) == longest.data() + 10);
   CHECK(wide == std::numeric_limits<std::uint64_t>::max());
 }
+
+}  // namespace varint_tests

@@ -12,7 +12,7 @@
 #include <kawait/protocol/consumer_group_heartbeat.hpp>
 #include <kawait/protocol/fetch.hpp>
 
-namespace {
+namespace versions_tests {
 
 using namespace kawait::protocol;
 
@@ -27,8 +27,6 @@ api_version_table table_with(std::int16_t key, std::int16_t min, std::int16_t ma
   }
   return api_version_table(r);
 }
-
-}  // namespace
 
 TEST_CASE("the highest version that both know is chosen", "[protocol][versions]") {
   struct row {
@@ -108,3 +106,5 @@ TEST_CASE("an old broker answers ApiVersions v4 in version 0", "[protocol][versi
     CHECK(decode_api_versions(back, std::span<const std::byte>(out).first(n), 4));
   }
 }
+
+}  // namespace versions_tests
