@@ -18,8 +18,8 @@ class Carrier:
     def __init__(self, bootstrap):
         self.failures = []
         # No queue limit that a catch-up could reach, no time-out that a fault could.
-        self.producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "max.in.flight": 1, "linger.ms": 5, "log_level": 2,
-                                  "queue.buffering.max.messages": 10_000_000, "message.timeout.ms": 0})
+        self.producer = Producer({"bootstrap.servers": bootstrap, "log_level": 2, "acks": "all", "max.in.flight": 1,
+                                  "linger.ms": 5, "queue.buffering.max.messages": 10_000_000, "message.timeout.ms": 0})
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()

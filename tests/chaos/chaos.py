@@ -2,9 +2,9 @@
 """chaos.py BIN_DIR DIRECTORY RECORDS SECONDS SEED: see run.sh, which ends what this one leaves.
 
 Numbered records go stage0 -> group g0 -> stage1 -> g1 -> stage2 -> g2 -> sink, partition to partition, fed evenly over SECONDS.
-Meanwhile, by the seed: of the members' connections most are cut 50 to 150 ms old (proxy.py); one node at a time is killed and started
-again, or stopped and continued; members join, close, are killed, and stopped, sometimes past their session. The producer and who looks
-at the groups' offsets have a listener of their own, which is not cut: what they see is what the members did."""
+Meanwhile, by the seed: of the members' connections most are cut 50 to 150 ms old (proxy.py); one node at a time is killed and
+started again, or stopped and continued; members join, close, are killed, and stopped, sometimes past their session. The producer
+and who looks at the groups' offsets have a listener of their own, which is not cut: what they see is what the members did."""
 
 import heapq
 import os
@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from chain import Carrier, Member, die_with_parent
-from ledger import Stage
+from ledger import Stage, self_test
 
 HERE = Path(__file__).resolve().parent
 KAFKA = HERE.parent / "kafka"
@@ -102,7 +102,7 @@ class Cluster:
 
 
 class Offsets:
-    """The groups' committed offsets, twice a second, and the topics' ends. AdminClient crashes while a group is loaded; this does not."""
+    """The groups' committed offsets, twice a second, and the topics' ends. (AdminClient would crash while a group is loaded.)"""
 
     def __init__(self, bootstrap, stages):
         self.stages = stages
@@ -150,6 +150,7 @@ class Chaos:
         self.agenda, self.sequence = [], 0
         self.members, self.ended_badly = [], []
         self.at_end = [False] * STAGES
+        self.decks = {}  # of draw()
         self.cluster = Cluster(self.directory, seed)
         admin = AdminClient({"bootstrap.servers": self.cluster.bootstrap})
         topics = [f"stage{n}" for n in range(STAGES)] + ["sink"]
@@ -190,6 +191,13 @@ class Chaos:
         if due < self.records:
             self.later(0.1, self.feed, began, due)
 
+    def draw(self, *kinds):
+        """Each as often as the others, in any order: a short run has all of them."""
+        deck = self.decks.setdefault(kinds, [])
+        if not deck:
+            deck.extend(self.random.sample(kinds, len(kinds)))
+        return deck.pop()
+
     def join(self, stage):
         self.count["members joined"] += 1
         topics = [s.name for s in self.stages] + ["sink"]
@@ -206,7 +214,7 @@ class Chaos:
         if not self.cluster.is_up():
             return self.later(0.2, self.disturb_nodes)
         node = self.random.randint(1, NODES)
-        if self.random.random() < 0.5:
+        if self.draw("kill", "stop") == "kill":
             self.count["node kills"] += 1
             self.cluster.kill(node)
             self.later(self.random.uniform(0.5, 2), self.cluster.start_again, node)
@@ -222,7 +230,7 @@ class Chaos:
         stage = self.random.choice(self.stages)
         there = [m for m in self.members if m.stage is stage and not m.ending]
         free = [m for m in there if m.stopped_until is None]
-        what = self.random.choice(["join", "close", "kill", "stop", "stop long"])
+        what = self.draw("join", "close", "kill", "stop", "stop long")
         if what == "join" or not free:
             if len(there) < MOST_MEMBERS:
                 self.join(stage)
@@ -233,6 +241,13 @@ class Chaos:
         else:
             self.stop_member(self.random.choice(free), long=what == "stop long")
         self.later(self.random.uniform(0.3, 2), self.disturb_members)
+
+    def stop_somebody_long(self):
+        free = [m for m in self.members if not m.ending and m.stopped_until is None and m.owned]
+        if free:
+            self.stop_member(free[0], long=True)
+        else:
+            self.later(0.5, self.stop_somebody_long)
 
     def end_member(self, member, how):
         self.count["members closed" if how == "close" else "members killed"] += 1
@@ -282,7 +297,7 @@ class Chaos:
         self.later(3, self.disturb_nodes)
         self.later(2, self.disturb_members)
         # One at least, whatever the seed.
-        self.later(4, lambda: self.stop_member(next(m for m in self.members if not m.ending and m.stopped_until is None), long=True))
+        self.later(4, self.stop_somebody_long)
         self.run_until(began + self.seconds)
         self.count["seconds until all was through"] = round(self.settle())
         for member in self.members:
@@ -329,11 +344,13 @@ class Chaos:
         hit = [f"no {what}" for what in ("node kills", "node stops", "members closed", "members killed", "partitions lost",
                                          "connections cut") if not self.count[what]]
         checks = {
+            "these checks can fail": self_test(),
             "every number is in the sink": [] if numbers == self.records else [f"{numbers} of {self.records}"],
             "an ownership is given its records in order, without a hole, and nothing after its end": complaints("order"),
             "an ownership begins where all before is done": complaints("start"),
             "a record is the same however often it comes": complaints("bytes"),
-            "committed is never past done": complaints("committed") + [f"{s.name} was never seen" for s in self.stages if not s.looks],
+            "committed is never past done": complaints("committed") + [
+                f"{s.name} was never looked at" for s in self.stages if not s.looks],
             "every group is at its topic's end once the faults are over": [
                 f"{s.name} is not" for s, is_there in zip(self.stages, self.at_end) if not is_there],
             "members end when told to, with status 0": self.ended_badly + late,

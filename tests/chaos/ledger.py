@@ -68,7 +68,7 @@ class Stage:
             self.done[partition].add(first, behind)
 
     def look(self, offsets):
-        """{partition: committed}. What it is compared with was known before the offset could be committed, so there is no race."""
+        """{partition: committed}. What may be committed was noted before the member was told: there is no race."""
         with self.lock:
             self.looks += 1
             for partition, offset in offsets.items():
@@ -76,3 +76,25 @@ class Stage:
                     self.complain("committed", f"{partition}: committed {offset}, done only to {self.done[partition].until}")
                 self.moved_back += offset < self.committed[partition]
                 self.committed[partition] = offset
+
+
+def self_test():
+    """What breaks a rule is seen, and nothing else: a list of what is not so."""
+    scripts = {
+        "": lambda s: (s.deliver("m", 0, None, [0, 1], [b"a", b"b"]), s.allow(0, 0, 2), s.look({0: 2}),
+                       s.deliver("n", 0, None, [1, 2], [b"b", b"c"]), s.deliver("m", 0, 2, [2, 3], [b"c", b"d"]),
+                       s.allow(0, 2, 4), s.allow(0, 1, 3), s.look({0: 4})),
+        "order": lambda s: (s.deliver("m", 0, None, [0, 2], [b"a", b"c"])),
+        "order ": lambda s: (s.deliver("m", 0, None, [0], [b"a"]), s.deliver("m", 0, 1, [0], [b"a"])),
+        "start": lambda s: (s.deliver("m", 0, None, [0], [b"a"]), s.deliver("n", 0, None, [1], [b"b"])),
+        "bytes": lambda s: (s.deliver("m", 0, None, [0], [b"a"]), s.deliver("n", 0, None, [0], [b"b"])),
+        "committed": lambda s: (s.deliver("m", 0, None, [0, 1], [b"a", b"b"]), s.allow(0, 0, 1), s.look({0: 2})),
+        "committed ": lambda s: (s.allow(0, 1, 2), s.look({0: 1})),
+    }
+    wrong = []
+    for rule, script in scripts.items():
+        stage = Stage("self-test", 1)
+        script(stage)
+        if list(stage.complaints) != rule.split():
+            wrong.append(f"expected a complaint of {rule or 'nothing'}, got {list(stage.complaints)}")
+    return wrong

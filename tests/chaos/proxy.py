@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """proxy.py SEED FROM:TO...: relays loopback connections, and cuts most of them 50 to 150 ms old, wherever in a frame that is.
 
-One cut in two is a reset, the other an end of file. Prints "ready"; the line "heal" on standard input ends the cutting, for connections
-that are open, too; the end of standard input ends it all. The last line: how many connections there were, and how many were cut."""
+One cut in two is a reset, the other an end of file. Prints "ready"; the line "heal" on standard input ends the cutting, of
+connections that are open, too; the end of standard input ends it all. The last line: how many there were, how many cut."""
 
 import asyncio
 import random
