@@ -50,13 +50,14 @@ class Carrier:
 
 
 class Member:
-    """A chain_member. To be started by the main thread, with which it dies."""
+    """A chain_member, and the work on its batches: `work_takes()` seconds, then `carry(partition, values, then)`. To be started
+    by the main thread, with which it dies."""
 
-    def __init__(self, number, command, directory, stage, carry):
+    def __init__(self, number, command, directory, stage, work_takes, carry):
         self.name = f"{stage.name}-{number}"
-        self.stage, self.carry = stage, carry
+        self.stage, self.work_takes, self.carry = stage, work_takes, carry
         self.owned = {}  # ownership: [partition, the next offset]
-        self.ending = False  # told to, or killed
+        self.ending = self.killed = False  # told to; by a signal that leaves it no time
         self.stopped_until = None
         self.errors = Path(directory) / f"{self.name}.err"
         with open(self.errors, "wb") as stderr:
@@ -107,7 +108,18 @@ class Member:
             self.stage.allow(partition, offsets[0], behind)
             self._order(number)
 
-        self.carry(partition, values, acknowledged)
+        def work():
+            # What a member had in hand when it was killed was not done, and must come again.
+            if not self.killed:
+                self.carry(partition, values, acknowledged)
+
+        seconds = self.work_takes()
+        if seconds == 0:
+            work()
+        else:
+            timer = threading.Timer(seconds, work)
+            timer.daemon = True
+            timer.start()
 
     def _order(self, number):
         with self.input_lock:

@@ -3,8 +3,9 @@
 
 Numbered records go stage0 -> group g0 -> stage1 -> g1 -> stage2 -> g2 -> sink, partition to partition, fed evenly over SECONDS.
 Meanwhile, by the seed: of the members' connections most are cut 50 to 150 ms old (proxy.py); one node at a time is killed and
-started again, or stopped and continued; members join, close, are killed, and stopped, sometimes past their session. The producer
-and who looks at the groups' offsets have a listener of their own, which is not cut: what they see is what the members did."""
+started again, or stopped and continued; members join, close, are killed, and stopped, sometimes past their session, and some of
+their work takes its time. The producer and who looks at the groups' offsets have a listener of their own, which is not cut: what
+they see is what the members did."""
 
 import heapq
 import os
@@ -206,7 +207,10 @@ class Chaos:
         manner = "enable.auto.commit=false" if self.count["members joined"] % 2 else "auto.commit.interval.ms=300"
         command = [self.bin / "chain_member", self.cluster.cut_bootstrap, stage.name, f"g{self.stages.index(stage)}", manner,
                    "max.partition.fetch.bytes=65536"]
+        # Seldom it is slow: done lags behind then, revocations wait, and a member that is killed has something in hand.
+        dice = random.Random(self.random.random())
         self.members.append(Member(self.count["members joined"], command, self.directory, stage,
+                                   lambda: dice.uniform(0.1, 1.5) if dice.random() < 0.1 else 0,
                                    lambda *what: self.carrier.carry(following, *what)))
 
     def disturb_nodes(self):
@@ -224,7 +228,7 @@ class Chaos:
             self.cluster.stop(node)
             away = self.random.uniform(0.5, 5)
             self.later(away, self.cluster.go_on, node)
-            self.later(away + self.random.uniform(1, 3), self.disturb_nodes)
+            self.later(away + self.random.uniform(0.5, 2), self.disturb_nodes)
 
     def disturb_members(self):
         stage = self.random.choice(self.stages)
@@ -251,7 +255,7 @@ class Chaos:
 
     def end_member(self, member, how):
         self.count["members closed" if how == "close" else "members killed"] += 1
-        member.ending = True
+        member.ending, member.killed = True, how == "kill"
         member.process.send_signal(signal.SIGTERM if how == "close" else signal.SIGKILL)
 
     def stop_member(self, member, long):
