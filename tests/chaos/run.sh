@@ -30,7 +30,7 @@ cleanup() {
   fi
   "$kafka/kafka-down" "$dir/kafka"
   if [ "$code" != 0 ] && [ -n "${CHAOS_LOGS:-}" ]; then
-    mkdir -p "$CHAOS_LOGS" && cp "$dir"/*.err "$dir"/kafka/*.log "$CHAOS_LOGS" || true
+    mkdir -p "$CHAOS_LOGS" && cp "$dir"/*.err "$dir"/kafka/*.log "$CHAOS_LOGS" 2>/dev/null || true
   fi
   rm -rf "$dir"
 }
