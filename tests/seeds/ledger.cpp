@@ -37,6 +37,10 @@ void ledger::look() {
     const auto alive = ids_.find(b.name.topic);
     b.gone = alive == ids_.end() || alive->second != where.topic_id;
   }
+  for (auto& [where, b] : books_) {
+    b.inherits = std::any_of(books_.begin(), books_.end(),
+                             [&](const auto& other) { return other.second.gone && other.second.name == b.name; });
+  }
 }
 
 void ledger::append(const topic_partition& p, int count, const testing::append_options& how) {

@@ -37,6 +37,8 @@ struct book {
   bool truncated = false;
   bool sought = false;  ///< By a handler.
   bool gone = false;  ///< The topic id is.
+  /// An earlier topic had its name: before Kafka 4.2 a late commit of that one's is taken for this one's, which is then read from there.
+  bool inherits = false;
 };
 
 class ledger {
