@@ -75,7 +75,7 @@ asio::awaitable<admin::connection_ptr> admin::connect(net::host_port where) {
   if (slot && slot->is_open()) co_return slot;
   net::connection_options options;
   options.client_id = "test";
-  options.request_timeout = milliseconds(15'000);
+  options.request_timeout = milliseconds(40'000);  // beyond a produce's own
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   auto opened = co_await net::connection::open(executor_, where, options, deadline);
   if (!opened) co_return nullptr;

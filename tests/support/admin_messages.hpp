@@ -34,7 +34,9 @@ struct said : Message {
 struct produce_request : said<produce_request, testing::messages::produce_request, 11> {
   produce_request() {
     acks = -1;
-    timeout_ms = 10'000;
+    // A replica that was killed is waited for until its session of 9 s ends, longer still if it was the controller. Who gives up before
+    // that says it again, and the records are there twice.
+    timeout_ms = 30'000;
   }
 };
 
