@@ -17,16 +17,22 @@ trap 'exit 1' INT TERM HUP
 libs=$("$kafka/fetch-jars")
 python=$("$kafka/venv")
 
-# with GENERATION COMMAND...: on a cluster of two nodes, which must end well itself.
+# with GENERATION PROGRAM...: on a cluster of two nodes, which must end well itself.
+runs=0
 with() {
-  "$bin/embedded_broker" --nodes 2 --generation "$1" --session-timeout-ms 6000 --heartbeat-interval-ms 500 >"$dir/ready" &
+  local generation=$1 program=$2 world=$dir/$((runs += 1))
+  shift 2
+  # A file of its own: the one before has left its line in its own, and a broker's shell empties it at its leisure.
+  "$bin/embedded_broker" --nodes 2 --generation "$generation" --session-timeout-ms 6000 --heartbeat-interval-ms 500 \
+    >"$world.ready" &
   broker=$!
-  shift
-  for _ in $(seq 100); do
-    [ ! -s "$dir/ready" ] || break
+  for _ in $(seq 300); do
+    [ ! -s "$world.ready" ] || break
+    kill -0 "$broker"
     sleep 0.1
   done
-  "$python" -B -u "$1" "$(cat "$dir/ready")" "$libs" "$bin" "$dir/$RANDOM" "${@:2}"
+  [ -s "$world.ready" ] || { echo "embedded_broker --generation $generation is not ready after 30 s" >&2; return 1; }
+  "$python" -B -u "$program" "$(cat "$world.ready")" "$libs" "$bin" "$world" "$@"
   kill -TERM "$broker"
   wait "$broker"
   broker=
