@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -32,11 +33,11 @@ KAWAIT_DECL const std::vector<entry>& entries() {
 
 KAWAIT_DECL const entry& find(std::string_view name) {
   const auto& all = entries();
-  const entry* nearest = &all.front();
-  for (const entry& e : all) {
-    if (e.info.name == name) return e;
-    if (kawait::detail::edit_distance(name, e.info.name) < kawait::detail::edit_distance(name, nearest->info.name)) nearest = &e;
-  }
+  const auto named = std::find_if(all.begin(), all.end(), [&](const entry& e) { return e.info.name == name; });
+  if (named != all.end()) return *named;
+  const auto nearest = std::min_element(all.begin(), all.end(), [&](const entry& a, const entry& b) {
+    return kawait::detail::edit_distance(name, a.info.name) < kawait::detail::edit_distance(name, b.info.name);
+  });
   throw error(errc::invalid_config,
               "there is no fault \"" + std::string(name) + "\"; the nearest is \"" + std::string(nearest->info.name) + "\"");
 }
