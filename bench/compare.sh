@@ -11,10 +11,11 @@
 #   -c  the producer's compression.type (none)
 #   -a  property=value for kawait's programs; may be repeated
 #
-# The broker is pinned to core 1 and the consumer to core 0. librdkafka is the one that the confluent-kafka wheel carries; its
-# program is built here against Debian's header. Every run must read the same records: their number, bytes and a sum over them.
+# The broker is pinned to core 1, if there is one, and the consumer to core 0. librdkafka is the one that the confluent-kafka wheel
+# carries; its program is built here against Debian's header. Every run must read the same records: their number, bytes and a sum over
+# them.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/.." && pwd)
+. "$(dirname "$0")/lib.sh"
 records=10000000 rounds=7 size=100 codec=none bins=$root/build/release/bin properties=()
 while getopts n:r:s:b:c:a:h option; do
   case $option in
@@ -24,35 +25,21 @@ while getopts n:r:s:b:c:a:h option; do
     b) bins=$OPTARG ;;
     c) codec=$OPTARG ;;
     a) properties+=("$OPTARG") ;;
-    *) sed -n '2,15s/^# \?//p' "$0"; exit 2 ;;
+    h) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
   esac
 done
 
-work=$(mktemp -d)
-cleanup() {
-  trap '' INT TERM HUP
-  "$root/tests/kafka/kafka-down" "$work/kafka" >/dev/null 2>&1 || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-say() { echo "compare: $*" >&2; }
+IFS=, read -r -a folders <<<"$bins"
+need "${folders[@]/%//bench_consume}" "${folders[0]}/bench_floor"
+build_librdkafka_rival librdkafka_consume
 
-python=$("$root/tests/kafka/venv")
-librdkafka=$(find "$(dirname "$python")/../lib" -name 'librdkafka-*.so.1' | head -1)
-gcc -O2 "$root/bench/librdkafka_consume.c" "$librdkafka" -Wl,-rpath,"$(dirname "$librdkafka")" -o "$work/librdkafka_consume"
-
-say "starting Kafka on core 1"
-cores=$(nproc)
-broker_core=$((cores > 1 ? 1 : 0))
-mkdir -p "$work/kafka"
-bootstrap=$(KAFKA_OWNER=$$ KAFKA_HEAP=768m taskset -c "$broker_core" \
-  "$root/tests/kafka/kafka-up" "$work/kafka" 1 "${KAFKA_BASE_PORT:-0}" num.partitions=4 log.segment.bytes=268435456)
-libs=$("$root/tests/kafka/fetch-jars")
+broker_core=$(($(nproc) > 1 ? 1 : 0))
+say "starting Kafka on core $broker_core"
+bootstrap=$(KAFKA_HEAP=768m taskset -c "$broker_core" "${kafka_up[@]}" log.segment.bytes=268435456)
 
 say "writing $records records of $size bytes, compression $codec"
-java -Xmx256m -cp "$libs/*" "$root/bench/Fill.java" "$bootstrap" bench "$records" "$size" "$codec" >&2
+fill "$bootstrap" bench "$records" "$size" "$codec"
 cat "$work"/kafka/data1/bench-*/*.log >/dev/null # the page cache is warm from here on
 
 run() { # NAME PROGRAM [property=value...]
@@ -62,7 +49,6 @@ run() { # NAME PROGRAM [property=value...]
   echo "$name $line" >>"$work/lines"
   say "$name $line"
 }
-IFS=, read -r -a folders <<<"$bins"
 for round in $(seq 0 "$rounds"); do
   [ "$round" != 1 ] || : >"$work/lines" # the broker was cold
   for folder in "${folders[@]}"; do
@@ -78,17 +64,17 @@ runs = {}
 for line in open(sys.argv[1]):
     name, text = line.split(" ", 1)
     runs.setdefault(name, []).append(json.loads(text))
-proof = {(r["records"], r["bytes"], r["sum"]) for all in runs.values() for r in all}
+proof = {(r["records"], r["bytes"], r["sum"]) for each in runs.values() for r in each}
 def figures(values, unit):
     return f"{statistics.median(values):8.1f} ({min(values):.1f}-{max(values):.1f}) {unit}"
 medians = {}
-for name, all in runs.items():
-    cpu = [(r["user_s"] + r["sys_s"]) / r["records"] * 1e9 for r in all]
+for name, rounds in runs.items():
+    cpu = [(r["user_s"] + r["sys_s"]) / r["records"] * 1e9 for r in rounds]
     medians[name] = statistics.median(cpu)
-    user = [r["user_s"] / r["records"] * 1e9 for r in all]
-    rate = [r["records"] / r["wall_s"] / 1e6 for r in all]
-    first = [r["first_s"] * 1e3 for r in all]
-    memory = [r["maxrss_kb"] / 1024 for r in all]
+    user = [r["user_s"] / r["records"] * 1e9 for r in rounds]
+    rate = [r["records"] / r["wall_s"] / 1e6 for r in rounds]
+    first = [r["first_s"] * 1e3 for r in rounds]
+    memory = [r["maxrss_kb"] / 1024 for r in rounds]
     print(f"{name:24} CPU {figures(cpu, 'ns/record')}, of it user {figures(user, 'ns')}; {figures(rate, 'M records/s')};"
           f" first record {figures(first, 'ms')}; {figures(memory, 'MiB')}")
 for name, median in medians.items():

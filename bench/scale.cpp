@@ -23,9 +23,11 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
-#include <string_view>
+
+#include "support/properties.hpp"
 
 namespace {
 
@@ -104,12 +106,7 @@ int run_benchmark(int argc, char** argv) {
   kawait::config config(argv[1]);
   config.group_id("scale-" + std::to_string(getpid()) + '-' + std::to_string(clock_type::now().time_since_epoch().count()));
   config.auto_offset_reset(kawait::offset_reset::earliest).add_observer(beats);
-  for (int i = 5; i < argc; ++i) {
-    const std::string_view property = argv[i];
-    const auto equals = property.find('=');
-    if (equals == std::string_view::npos) throw std::runtime_error("'" + std::string(property) + "': property=value is expected");
-    config.set(property.substr(0, equals), property.substr(equals + 1));
-  }
+  kawait::tests::set_properties(config, std::span(argv, static_cast<std::size_t>(argc)).subspan(5));
   asio::io_context context(1);
   const long before = resident_kb();
   std::deque<kawait::consumer> all;

@@ -8,13 +8,13 @@
 #   -i  the group's heartbeat interval in ms (1000)
 #   -a  the broker's group.consumer.assignment.interval.ms (its default)
 #   -b  the folder of kawait's programs (build/release/bin)
-#   -t  the programs' rounds together instead of in turn: less exact, and four times as soon
+#   -t  the programs' rounds together instead of in turn: less exact, but a round takes as long as one program's
 #
 # Before the second member joins, and before it leaves, one heartbeat interval passes, and a part of another: the same for all programs,
 # and another in every round, for the first member's next heartbeat is what the second waits for. franz-go is left out where there
-# is no go. librdkafka is the one that the confluent-kafka wheel carries.
+# is no go. librdkafka is the one that the confluent-kafka wheel carries. A round that does not settle within two minutes ends it all.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/.." && pwd)
+. "$(dirname "$0")/lib.sh"
 rounds=15 interval=1000 assignment='' bin=$root/build/release/bin together=no
 while getopts n:i:a:b:th option; do
   case $option in
@@ -23,26 +23,14 @@ while getopts n:i:a:b:th option; do
     a) assignment=$OPTARG ;;
     b) bin=$OPTARG ;;
     t) together=yes ;;
-    *) sed -n '2,17s/^# \?//p' "$0"; exit 2 ;;
+    h) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
   esac
 done
 
-work=$(mktemp -d)
-cleanup() {
-  trap '' INT TERM HUP
-  "$root/tests/kafka/kafka-down" "$work/kafka" >/dev/null 2>&1 || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-say() { echo "settle: $*" >&2; }
-
+need "$bin/bench_settle"
+build_librdkafka_rival librdkafka_settle
 libs=$("$root/tests/kafka/fetch-jars")
-python=$("$root/tests/kafka/venv")
-librdkafka=$(find "$(dirname "$python")/../lib" -name 'librdkafka-*.so.1' | head -1)
-gcc -O2 -pthread "$root/bench/rivals/librdkafka_settle.c" "$librdkafka" -Wl,-rpath,"$(dirname "$librdkafka")" \
-  -o "$work/librdkafka_settle"
 javac -cp "$libs/*" -d "$work" "$root/bench/rivals/Settle.java"
 go=$(PATH=$PATH:/usr/local/go/bin command -v go || true)
 if [ -n "$go" ]; then
@@ -52,12 +40,10 @@ else
 fi
 
 say "starting Kafka"
-mkdir -p "$work/kafka"
-properties=(num.partitions=4 "group.consumer.heartbeat.interval.ms=$interval")
+properties=("group.consumer.heartbeat.interval.ms=$interval")
 [ -z "$assignment" ] || properties+=("group.consumer.assignment.interval.ms=$assignment")
-bootstrap=$(KAFKA_OWNER=$$ "$root/tests/kafka/kafka-up" "$work/kafka" 1 "${KAFKA_BASE_PORT:-0}" "${properties[@]}")
-# The topic is made by the first who asks for it.
-java -Xmx64m -cp "$libs/*" "$root/bench/Fill.java" "$bootstrap" settle 1 16 none >&2
+bootstrap=$("${kafka_up[@]}" "${properties[@]}")
+fill "$bootstrap" settle 1 16 none
 
 printf '#!/bin/sh\nexec java -Xmx256m -cp "%s:%s/*" Settle "$@"\n' "$work" "$libs" >"$work/java_settle"
 chmod +x "$work/java_settle"

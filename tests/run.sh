@@ -64,6 +64,7 @@ end_beside() {
   [ $code = 0 ] && return
   cat "$work/beside"
   count "$1" 0 1
+  show_end "$1" "$work/beside"
   return 1
 }
 
@@ -73,14 +74,33 @@ count() { # NAME PASSED FAILED
   [ "$3" = 0 ] || failures+=("$1: $3")
 }
 
-# excerpt PATTERN: of the step's log, what follows the lines that tell of a failure; shown again at the end, where it is looked for.
-excerpt() {
-  grep -E -A 30 "$1" "$work/log" | tail -n 80 >>"$work/excerpts"
+# show_failed OWN FAILED LAST: the end of what each failed test said, for that is what tells. At once, and again at the end of it all:
+# whoever reads the log looks at one of the two. The step's log is a test program's: its own lines match OWN, up to one that matches
+# LAST, and beneath one that matches FAILED is the output of a test that did.
+show_failed() {
+  awk -v own="$1" -v failed="$2" -v last="$3" -v most=60 '
+    function show(i) {
+      if (heading == "") return
+      print "\n=== " heading
+      if (n > most) print "[...]"
+      for (i = n > most ? n - most : 0; i < n; ++i) print line[i % most]
+      heading = ""
+    }
+    $0 ~ last { exit }
+    $0 ~ own { show(); n = 0; if ($0 ~ failed) heading = $0; next }
+    { line[n++ % most] = $0 }
+    END { show() }' "$work/log" | tee -a "$work/failures"
+}
+
+# show_end NAME FILE: for what is no test, at the end only.
+show_end() { # NAME FILE
+  { echo; echo "=== $1"; tail -n 60 "$2"; } >>"$work/failures"
 }
 
 build() { # NAME COMMAND...: counts only when it fails
   step "$@" && return
   count "$1" 0 1
+  show_end "$1" "$work/log"
   return 1
 }
 
@@ -91,9 +111,11 @@ run_ctest() { # NAME PRESET [ctest option...]
   line=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests? failed out of [0-9]+' "$work/log" | tail -1)
   if [[ $line =~ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
     count "$name" $((BASH_REMATCH[2] - BASH_REMATCH[1])) "${BASH_REMATCH[1]}"
-    [ "${BASH_REMATCH[1]}" = 0 ] || excerpt '\*\*\*'
+    [ "${BASH_REMATCH[1]}" = 0 ] || \
+      show_failed '^ *[0-9]+/[0-9]+ Test +#[0-9]+: |^ +Start +[0-9]+: ' '[*][*][*]' '^[0-9]+% tests passed'
   else
     count "$name (no summary, no test)" 0 1
+    show_end "$name" "$work/log"
   fi
 }
 
@@ -112,12 +134,13 @@ run_meson() {
   ok=$(awk '$1 == "Ok:" {print $2}' "$work/log")
   bad=$(awk '$1 == "Fail:" || $1 == "Timeout:" || $1 == "Unexpected" {sum += $NF} END {print sum + 0}' "$work/log")
   [ "${ok:-0}" -gt 0 ] || bad=$((bad + 1))
-  [ "$bad" = 0 ] || excerpt '^=+ [0-9]+/[0-9]+ =+$|FAILED:|ERROR: |runtime error:'
+  [ "$bad" = 0 ] || show_failed '^ *[0-9]+/[0-9]+ ' ' (FAIL|TIMEOUT|ERROR|UNEXPECTEDPASS) ' '^Summary of Failures:'
   count meson "${ok:-0}" "$bad"
   if step meson-smoke tests/smoke/run.sh "$root/build/meson/bench:$root/build/meson/examples"; then
     count meson-smoke 1 0
   else
     count meson-smoke 0 1
+    show_end meson-smoke "$work/log"
   fi
 }
 
@@ -126,9 +149,10 @@ run_fuzzers() {
   step fuzz tests/fuzz/run.sh
   if [[ $(tail -1 "$work/log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
     count fuzz "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
-    [ "${BASH_REMATCH[2]}" = 0 ] || excerpt '^FAILED'
+    [ "${BASH_REMATCH[2]}" = 0 ] || show_failed '^(ok|FAILED) ' '^FAILED ' '^[0-9]+ passed, '
   else
     count "fuzz (no summary)" 0 1
+    show_end fuzz "$work/log"
   fi
 }
 
@@ -170,7 +194,7 @@ if [ $quick = 0 ]; then
 fi
 
 echo "--- all of it: $SECONDS s"
-if [ -s "$work/excerpts" ]; then cat "$work/excerpts"; fi
+if [ -s "$work/failures" ]; then cat "$work/failures"; fi
 for failure in ${failures[@]+"${failures[@]}"}; do echo "FAILED $failure"; done
 echo "$passed passed, $failed failed"
 [ $failed = 0 ] && [ $passed -gt 0 ]

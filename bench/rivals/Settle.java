@@ -32,6 +32,7 @@ public class Settle {
       p.put("auto.offset.reset", "earliest");
       consumer = new KafkaConsumer<>(p, new ByteArrayDeserializer(), new ByteArrayDeserializer());
       this.topic = topic;
+      setDaemon(true);  // or the JVM outlives a main thread that gave up
     }
 
     @Override public void run() {

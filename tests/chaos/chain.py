@@ -1,4 +1,5 @@
 """The chain's processes: members of the groups, and the producer that carries what they deliver to the next topic."""
+import signal
 import subprocess
 import sys
 import threading
@@ -43,7 +44,12 @@ class Carrier:
         for value in values:
             self.producer.produce(topic, value=value, partition=partition, on_delivery=on_delivery)
 
+    def is_idle(self):
+        """Whether all that it was given is acknowledged."""
+        return len(self.producer) == 0
+
     def stop(self):
+        """How many messages were not acknowledged in time."""
         self.stopped.set()
         self.thread.join()
         return self.producer.flush(30)
@@ -58,7 +64,7 @@ class Member:
         self.stage, self.work_takes, self.carry = stage, work_takes, carry
         self.owned = {}  # ownership: [partition, the next offset]
         self.ending = self.killed = False  # told to; by a signal that leaves it no time
-        self.stopped_until = None
+        self.is_stopped = False
         self.errors = Path(directory) / f"{self.name}.err"
         with open(self.errors, "wb") as stderr:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
@@ -69,6 +75,18 @@ class Member:
 
     def is_alive(self):
         return self.process.poll() is None
+
+    def end(self, kill=False):
+        self.ending, self.killed = True, kill
+        self.process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+
+    def stop(self):
+        self.is_stopped = True
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.is_stopped = False
+        self.process.send_signal(signal.SIGCONT)
 
     def _read(self):
         for line in self.process.stdout:
@@ -89,10 +107,10 @@ class Member:
         self.stage.own()
 
     def _end(self, number, reason):
-        del self.owned[number]
+        if self.owned.pop(number, None) is None:
+            self.stage.complain("order", f"{self.name}: ownership {number} ends, which there is not")
         if reason == LOST:
-            with self.stage.lock:
-                self.stage.lost += 1
+            self.stage.lose()
 
     def _deliver(self, number, pairs):
         if number not in self.owned or not pairs:

@@ -9,27 +9,23 @@
 // A line on standard input is the number of an ownership: the batch it has in hand is done. Without automatic commits that one is
 // committed at once. SIGTERM closes. Exit status 1: an error ended the consumer.
 
+#include "../support/member_program.hpp"
+
 #include <kawait/kawait.hpp>
 #include <kawait/log_observer.hpp>
 
-#include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
-#include <asio/read_until.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 
-#include <unistd.h>
-
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 
 namespace {
@@ -44,12 +40,12 @@ void print(std::string line) {
 
 class chain_member {
  public:
-  chain_member(asio::io_context& context, const kawait::config& c, const std::string& topic, bool commits_itself)
+  chain_member(asio::io_context& context, const kawait::config& c, const std::string& topic)
       : context_(context),
-        commits_itself_(commits_itself),
+        commits_itself_(!c.values().auto_commit),
         consumer_(context.get_executor(), c),
         signals_(context, SIGTERM),
-        input_(context, ::dup(STDIN_FILENO)) {
+        orders_(context) {
     consumer_.subscribe(topic);
   }
 
@@ -110,11 +106,7 @@ class chain_member {
     bool is_done_ = false;
   };
 
-  void spawn(asio::awaitable<void> coroutine) {
-    asio::co_spawn(context_, std::move(coroutine), [](std::exception_ptr thrown) {
-      if (thrown) std::rethrow_exception(thrown);
-    });
-  }
+  void spawn(asio::awaitable<void> coroutine) { kawait::tests::spawn(context_, std::move(coroutine)); }
 
   asio::awaitable<void> close() {
     try {
@@ -134,7 +126,7 @@ class chain_member {
       std::cerr << "chain_member: " << e.what() << std::endl;
     }
     signals_.cancel();
-    input_.close();
+    orders_.close();
   }
 
   asio::awaitable<void> move_on(kawait::partition p) {
@@ -159,15 +151,8 @@ class chain_member {
   }
 
   asio::awaitable<void> follow_orders() {
-    std::string buffer;
-    for (;;) {
-      std::error_code ec;
-      auto token = asio::redirect_error(asio::use_awaitable, ec);
-      auto target = asio::dynamic_buffer(buffer);
-      const std::size_t length = co_await asio::async_read_until(input_, target, '\n', token);
-      if (ec) co_return;
-      const auto found = owned_.find(std::stoll(buffer.substr(0, length)));
-      buffer.erase(0, length);
+    while (const auto line = co_await orders_.async_next()) {
+      const auto found = owned_.find(std::stoll(*line));
       if (found != owned_.end()) found->second->order();
     }
   }
@@ -176,7 +161,7 @@ class chain_member {
   bool commits_itself_;
   kawait::consumer consumer_;
   asio::signal_set signals_;
-  asio::posix::stream_descriptor input_;
+  kawait::tests::order_lines orders_;
   std::map<std::int64_t, ownership*> owned_;
   std::int64_t last_ = 0;
   bool failed_ = false;
@@ -185,26 +170,10 @@ class chain_member {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 4) {
-    std::cerr << "usage: chain_member BOOTSTRAP TOPIC GROUP [property=value ...]\n";
-    return 2;
-  }
-  try {
-    kawait::config config(argv[1]);
-    config.group_id(argv[3]).auto_offset_reset(kawait::offset_reset::earliest);
-    bool commits_itself = false;
-    for (int i = 4; i < argc; ++i) {
-      const std::string_view word = argv[i];
-      const auto equals = std::min(word.find('='), word.size() - 1);
-      config.set(word.substr(0, equals), word.substr(equals + 1));
-      commits_itself = commits_itself || word == "enable.auto.commit=false";
-    }
-    config.add_observer(std::make_shared<kawait::log_observer>(kawait::log_level::info));
-    asio::io_context context(1);
-    chain_member member(context, config, argv[2], commits_itself);
-    return member.run();
-  } catch (const std::exception& e) {
-    std::cerr << "chain_member: " << e.what() << '\n';
-    return 1;
-  }
+  const auto make = [argv](asio::io_context& context, kawait::config& c) {
+    c.add_observer(std::make_shared<kawait::log_observer>(kawait::log_level::info));
+    return chain_member(context, c, argv[2]);
+  };
+  const std::span words(argv, static_cast<std::size_t>(argc));
+  return kawait::tests::member_main("chain_member BOOTSTRAP TOPIC GROUP [property=value ...]", 0, words, make);
 }

@@ -25,7 +25,7 @@ class Stage:
 
     def __init__(self, name, partitions):
         self.name = name
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.done = [Ranges() for _ in range(partitions)]
         self.values = [[] for _ in range(partitions)]  # by offset
         self.committed = [0] * partitions
@@ -34,14 +34,23 @@ class Stage:
         self.delivered = self.ownerships = self.lost = self.looks = self.moved_back = 0
 
     def complain(self, rule, words):
-        self.counted[rule] = self.counted.get(rule, 0) + 1
-        kept = self.complaints.setdefault(rule, [])
-        if len(kept) < self.KEPT:
-            kept.append(f"{self.name}: {words}")
+        with self.lock:
+            self.counted[rule] = self.counted.get(rule, 0) + 1
+            kept = self.complaints.setdefault(rule, [])
+            if len(kept) < self.KEPT:
+                kept.append(f"{self.name}: {words}")
+
+    def told_of(self, rule):
+        kept, more = self.complaints.get(rule, []), self.counted.get(rule, 0) - self.KEPT
+        return kept + [f"{self.name}: and {more} more"] if more > 0 else kept
 
     def own(self):
         with self.lock:
             self.ownerships += 1
+
+    def lose(self):
+        with self.lock:
+            self.lost += 1
 
     def deliver(self, who, partition, expected, offsets, values):
         """Gives the offset that the ownership's next batch has to begin with. `expected`: None for its first."""

@@ -11,22 +11,19 @@
 // holding and commits_refused. SIGTERM closes.
 
 #include "../../examples/event_line.hpp"
+#include "../support/member_program.hpp"
 
 #include <kawait/kawait.hpp>
 
-#include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
-#include <asio/read_until.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/signal_set.hpp>
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <set>
+#include <span>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -44,7 +41,7 @@ class slow_member {
         work_(work),
         consumer_(context.get_executor(), c),
         signals_(context, SIGTERM),
-        input_(context, ::dup(STDIN_FILENO)) {}
+        orders_(context) {}
 
   int run() {
     event_line("startup_complete").print();
@@ -62,11 +59,7 @@ class slow_member {
   }
 
  private:
-  void spawn(asio::awaitable<void> coroutine) {
-    asio::co_spawn(context_, std::move(coroutine), [](std::exception_ptr thrown) {
-      if (thrown) std::rethrow_exception(thrown);
-    });
-  }
+  void spawn(asio::awaitable<void> coroutine) { kawait::tests::spawn(context_, std::move(coroutine)); }
 
   void report(const std::exception& e) {
     failed_ = true;
@@ -90,7 +83,7 @@ class slow_member {
     }
     over_ = true;
     signals_.cancel();
-    input_.close();
+    orders_.close();
   }
 
   void tell(const char* name, const std::vector<kawait::partition>& partitions) {
@@ -162,15 +155,8 @@ class slow_member {
   }
 
   asio::awaitable<void> follow_orders() {
-    std::string buffer;
-    for (;;) {
-      std::error_code ec;
-      auto token = asio::redirect_error(asio::use_awaitable, ec);
-      auto target = asio::dynamic_buffer(buffer);
-      const std::size_t length = co_await asio::async_read_until(input_, target, '\n', token);
-      if (ec) co_return;
-      std::istringstream words(buffer.substr(0, length));
-      buffer.erase(0, length);
+    while (const auto line = co_await orders_.async_next()) {
+      std::istringstream words(*line);
       std::string order;
       words >> order;
       if (order == "hold") {
@@ -214,7 +200,7 @@ class slow_member {
   std::chrono::milliseconds work_;
   kawait::consumer consumer_;
   asio::signal_set signals_;
-  asio::posix::stream_descriptor input_;
+  kawait::tests::order_lines orders_;
   kawait::offset_map done_;
   std::set<std::int32_t> released_;
   bool is_held_ = false;
@@ -225,24 +211,10 @@ class slow_member {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5) {
-    std::cerr << "usage: slow_member BOOTSTRAP TOPIC GROUP SECONDS [property=value ...]\n";
-    return 2;
-  }
-  try {
-    kawait::config config(argv[1]);
-    config.group_id(argv[3]).auto_offset_reset(kawait::offset_reset::earliest);
-    for (int i = 5; i < argc; ++i) {
-      const std::string_view word = argv[i];
-      const auto equals = std::min(word.find('='), word.size() - 1);
-      config.set(word.substr(0, equals), word.substr(equals + 1));
-    }
+  const auto make = [argv](asio::io_context& context, const kawait::config& c) {
     const std::chrono::duration<double> work(std::stod(argv[4]));
-    asio::io_context context(1);
-    slow_member member(context, config, argv[2], std::chrono::duration_cast<std::chrono::milliseconds>(work));
-    return member.run();
-  } catch (const std::exception& e) {
-    std::cerr << "slow_member: " << e.what() << '\n';
-    return 1;
-  }
+    return slow_member(context, c, argv[2], std::chrono::duration_cast<std::chrono::milliseconds>(work));
+  };
+  const std::span words(argv, static_cast<std::size_t>(argc));
+  return kawait::tests::member_main("slow_member BOOTSTRAP TOPIC GROUP SECONDS [property=value ...]", 1, words, make);
 }

@@ -65,6 +65,19 @@ struct assigned {
     });
   }
   std::size_t total() const { return values.size(); }
+  /// Whether it has read so many records in time.
+  bool reads(std::size_t count, net::duration within = 1min) {
+    return world.run_until([&] { return total() == count; }, within);
+  }
+  bool fails(net::duration within = 1min) {
+    return world.run_until([&] { return !errors.empty(); }, within);
+  }
+  /// From an error on: the first partition is read from this offset, with no error yet.
+  void read_from(std::int64_t offset) {
+    consumer.assignment().front().seek(offset);
+    errors.clear();
+    read();
+  }
 
   testing::world& world;
   kawait::consumer consumer;

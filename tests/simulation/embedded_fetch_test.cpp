@@ -5,18 +5,38 @@
 namespace embedded {
 namespace {
 
+kawait::config without_policy() {
+  kawait::config c;
+  c.auto_offset_reset(offset_reset::none);
+  return c;
+}
+
+/// "orders" is one partition with four batches of five records, a leader and a follower.
+struct four_batches {
+  four_batches() : b(w.executor(), nodes(2)) {
+    b.create_topic("orders", 1);
+    for (int i = 0; i < 4; ++i) b.append("orders", 0, numbers(5));
+  }
+
+  testing::world w;
+  testing::broker b;
+};
+
+/// The follower leads, and has the first ten records alone.
+void truncate_to_ten(testing::broker& b) { b.elect_uncleanly("orders", 0, 3 - b.leader("orders", 0), 10); }
+
 TEST_CASE("embedded: fetch sessions are granted, forgotten, and gone on without") {
   testing::world w;
   testing::broker b(w.executor());
   b.create_topic("orders", 2);
   assigned r(w, b, {0, 1}, plain());
   b.append("orders", 0, numbers(10));
-  REQUIRE(w.run_until([&] { return r.total() == 10; }, 1min));
+  REQUIRE(r.reads(10));
   CHECK(b.fetch_sessions(1) == 1);
   w.advance(3s);
   b.forget_fetch_sessions(1);
   b.append("orders", 1, numbers(10));
-  REQUIRE(w.run_until([&] { return r.total() == 20; }, 1min));
+  REQUIRE(r.reads(20));
   CHECK(b.fetch_sessions(1) == 1);
   CHECK(r.seen[1] == range(0, 10));
 
@@ -27,23 +47,21 @@ TEST_CASE("embedded: fetch sessions are granted, forgotten, and gone on without"
   none.create_topic("orders", 2);
   none.append("orders", 1, numbers(10));
   assigned s(w, none, {0, 1}, plain());
-  REQUIRE(w.run_until([&] { return s.total() == 10; }, 1min));
+  REQUIRE(s.reads(10));
   none.append("orders", 0, numbers(10));
-  REQUIRE(w.run_until([&] { return s.total() == 20; }, 1min));
+  REQUIRE(s.reads(20));
   CHECK(none.fetch_sessions(1) == 0);
 }
 
 TEST_CASE("embedded: a truncated log is gone back to, and told") {
-  testing::world w;
-  testing::broker b(w.executor(), nodes(2));
-  b.create_topic("orders", 1);
-  for (int i = 0; i < 4; ++i) b.append("orders", 0, numbers(5));
+  four_batches all;
+  auto& [w, b] = all;
   assigned r(w, b, {0}, plain());
-  REQUIRE(w.run_until([&] { return r.total() == 20; }, 1min));
-  b.elect_uncleanly("orders", 0, 3 - b.leader("orders", 0), 10);
+  REQUIRE(r.reads(20));
+  truncate_to_ten(b);
   CHECK(b.end_offset("orders", 0) == 10);
   for (int i = 0; i < 3; ++i) b.append("orders", 0, {producer_record("anew")});
-  REQUIRE(w.run_until([&] { return r.total() == 23; }, 5min));
+  REQUIRE(r.reads(23, 5min));
   CHECK(r.seen[0].back() == 12);
   CHECK(r.values.back() == "anew");
   CHECK(r.seen[0][20] == 10);
@@ -71,7 +89,7 @@ TEST_CASE("embedded: what is fetched and not read yet when the log is truncated 
   REQUIRE(w.run_until([&] { return seen.size() == 5; }, 1min));
   for (int i = 0; i < 2; ++i) b.append("orders", 0, numbers(5));
   w.advance(5s);
-  b.elect_uncleanly("orders", 0, 3 - b.leader("orders", 0), 10);
+  truncate_to_ten(b);
   w.advance(5s);
   CHECK(consumer.last_warning().words == "orders-0 goes on from offset 5");
   consumer.async_next(read);
@@ -80,26 +98,19 @@ TEST_CASE("embedded: what is fetched and not read yet when the log is truncated 
 }
 
 TEST_CASE("embedded: without a reset policy a truncated log is an error, until a seek") {
-  testing::world w;
-  testing::broker b(w.executor(), nodes(2));
-  b.create_topic("orders", 1);
-  for (int i = 0; i < 4; ++i) b.append("orders", 0, numbers(5));
-  kawait::config c;
-  assigned r(w, b, {0}, c.auto_offset_reset(offset_reset::none));
-  REQUIRE(w.run_until([&] { return !r.errors.empty(); }, 1min));
+  four_batches all;
+  auto& [w, b] = all;
+  assigned r(w, b, {0}, without_policy());
+  REQUIRE(r.fails());
   CHECK(r.errors.back() == kawait::errc::no_offset);
-  r.consumer.assignment().front().seek(0);
-  r.errors.clear();
-  r.read();
-  REQUIRE(w.run_until([&] { return r.total() == 20; }, 1min));
-  b.elect_uncleanly("orders", 0, 3 - b.leader("orders", 0), 10);
-  REQUIRE(w.run_until([&] { return !r.errors.empty(); }, 5min));
+  r.read_from(0);
+  REQUIRE(r.reads(20));
+  truncate_to_ten(b);
+  REQUIRE(r.fails(5min));
   CHECK(r.errors.back() == kawait::errc::log_truncated);
-  r.consumer.assignment().front().seek(10);
-  r.errors.clear();
-  r.read();
+  r.read_from(10);
   b.append("orders", 0, {producer_record("anew")});
-  REQUIRE(w.run_until([&] { return r.total() == 21; }, 5min));
+  REQUIRE(r.reads(21, 5min));
   CHECK(r.errors.empty());
 }
 
@@ -110,13 +121,13 @@ TEST_CASE("embedded: offsets out of range are reset") {
   for (int i = 0; i < 4; ++i) b.append("orders", 0, numbers(5));
   b.log("orders", 0).delete_records(7);
   assigned r(w, b, {0}, plain());
-  REQUIRE(w.run_until([&] { return r.total() == 13; }, 1min));
+  REQUIRE(r.reads(13));
   CHECK(r.seen[0] == range(7, 20));
   r.consumer.assignment().front().seek(3);
-  REQUIRE(w.run_until([&] { return r.total() == 26; }, 1min));
+  REQUIRE(r.reads(26));
   CHECK(r.consumer.last_warning().code == kafka_error::offset_out_of_range);
   r.consumer.assignment().front().seek(1000);
-  REQUIRE(w.run_until([&] { return r.total() == 39; }, 1min));
+  REQUIRE(r.reads(39));
 }
 
 TEST_CASE("embedded: an offset that is out of range because its epoch is unknown was truncated (14, 15)") {
@@ -136,43 +147,38 @@ TEST_CASE("embedded: an offset that is out of range because its epoch is unknown
   });
   SECTION("its end is unknown: the policy speaks, and a truncation is told") {
     assigned r(w, b, {0}, plain());
-    REQUIRE(w.run_until([&] { return r.total() == 11; }, 1min));
+    REQUIRE(r.reads(11));
     REQUIRE(w.run_until([&] { return asked == 1; }, 1min));
-    REQUIRE(w.run_until([&] { return r.total() == 22; }, 1min));
+    REQUIRE(r.reads(22));
     CHECK(r.consumer.last_warning().code == kawait::errc::log_truncated);
     CHECK(r.consumer.last_warning().words == "orders-0 goes on from offset 0");
   }
   SECTION("without a policy it is an error") {
-    kawait::config c;
-    assigned r(w, b, {0}, c.auto_offset_reset(offset_reset::none));
+    assigned r(w, b, {0}, without_policy());
     REQUIRE(w.run_until([&] { return !r.consumer.assignment().empty(); }, 1min));
-    r.consumer.assignment().front().seek(0);
-    r.errors.clear();
-    r.read();
-    REQUIRE(w.run_until([&] { return r.total() == 11; }, 1min));
-    REQUIRE(w.run_until([&] { return !r.errors.empty(); }, 1min));
+    r.read_from(0);
+    REQUIRE(r.reads(11));
+    REQUIRE(r.fails());
     CHECK(r.errors.back() == kawait::errc::log_truncated);
     CHECK(asked == 1);
   }
 }
 
 TEST_CASE("embedded: a truncation that shows as an offset out of range is gone back to, too (14)") {
-  testing::world w;
-  testing::broker b(w.executor(), nodes(2));
-  b.create_topic("orders", 1);
-  for (int i = 0; i < 4; ++i) b.append("orders", 0, numbers(5));
+  four_batches all;
+  auto& [w, b] = all;
   assigned r(w, b, {0}, plain());
-  REQUIRE(w.run_until([&] { return r.total() == 20; }, 1min));
+  REQUIRE(r.reads(20));
   bool refused = false;
   b.set_faults([&](const testing::request_view& q) {
     if (q.api != api_key::fetch || b.end_offset("orders", 0) > 10 || refused) return fault();
     refused = true;
     return fault::answer_with(kafka_error::offset_out_of_range);
   });
-  b.elect_uncleanly("orders", 0, 3 - b.leader("orders", 0), 10);
+  truncate_to_ten(b);
   REQUIRE(w.run_until([&] { return refused; }, 1min));
   b.append("orders", 0, {producer_record("anew")});
-  REQUIRE(w.run_until([&] { return r.total() == 21; }, 5min));
+  REQUIRE(r.reads(21, 5min));
   CHECK(r.seen[0].back() == 10);
   CHECK(r.consumer.last_warning().words == "orders-0 goes on from offset 10");
 }
@@ -189,7 +195,7 @@ TEST_CASE("embedded: read_committed waits for transactions and shows no aborted 
   kawait::config c = plain();
   c.isolation(kawait::isolation_level::read_committed);
   assigned committed(w, b, {0}, c);
-  REQUIRE(w.run_until([&] { return all.total() == 3; }, 1min));
+  REQUIRE(all.reads(3));
   w.advance(10s);
   CHECK(committed.total() == 0);
   b.end_transaction("orders", 0, 1, false);
@@ -197,10 +203,10 @@ TEST_CASE("embedded: read_committed waits for transactions and shows no aborted 
   CHECK(committed.total() == 0);
   b.end_transaction("orders", 0, 2, true);
   b.append("orders", 0, {producer_record("d")});
-  REQUIRE(w.run_until([&] { return committed.total() == 3; }, 1min));
+  REQUIRE(committed.reads(3));
   CHECK(committed.values == std::vector<std::string>{"b", "c", "d"});
   CHECK(committed.seen[0] == std::vector<std::int64_t>{1, 2, 5});
-  REQUIRE(w.run_until([&] { return all.total() == 4; }, 1min));
+  REQUIRE(all.reads(4));
 }
 
 TEST_CASE("embedded: holes of compaction, and every codec") {
@@ -259,7 +265,7 @@ TEST_CASE("embedded: reading survives each fault, once or often") {
     w.advance(10s);
     b.append("orders", 0, numbers(10));
     b.append("orders", 1, numbers(10));
-    CHECK(w.run_until([&] { return r.total() == 30; }, 10min));
+    CHECK(r.reads(30, 10min));
     CHECK(r.seen[0] == range(0, 20));
     CHECK(hits > 0);
   }
@@ -278,7 +284,7 @@ TEST_CASE("embedded: throttled answers") {
   CHECK(asked > 5);
   CHECK(asked < 15);
   b.throttle(api_key::fetch, 0s);
-  REQUIRE(w.run_until([&] { return r.total() == 10; }, 1min));
+  REQUIRE(r.reads(10));
 }
 
 }  // namespace

@@ -1,6 +1,13 @@
 #include "unit/scripted_broker.hpp"
 
+#include <kawait/protocol/fetch.hpp>
+
 namespace scripted {
+namespace {
+
+std::byte pattern(std::size_t i) { return static_cast<std::byte>((i * 2654435761u) >> 13); }
+
+}  // namespace
 
 asio::awaitable<bool> peer::read(std::byte* to, std::size_t size) {
   std::size_t done = 0;
@@ -106,13 +113,35 @@ asio::awaitable<void> serve_metadata(std::unique_ptr<net::transport> stream) {
   }
 }
 
+asio::awaitable<void> serve_fetches(peer& p, std::vector<std::size_t> sizes) {
+  (void)co_await p.shake_hands();
+  for (const std::size_t size : sizes) {
+    const incoming r = co_await p.next();
+    if (r.end) co_return;
+    std::vector<std::byte> records(size);
+    for (std::size_t i = 0; i < size; ++i) records[i] = pattern(i);
+    protocol::fetch_response response;
+    response.responses.emplace_back();
+    response.responses.back().partitions.emplace_back();
+    response.responses.back().partitions.back().records = records;
+    co_await p.answer(r, std::move(response));
+  }
+  co_await p.drain();
+}
+
+std::size_t wrong_bytes(std::span<const std::byte> records) {
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < records.size(); ++i) wrong += records[i] != pattern(i);
+  return wrong;
+}
+
 opened open(testing::world& w, net::connection_options options) {
   net::address where("10.0.0.1", "10.0.0.1", 9092);
   return w.run(net::connection::open(w.executor(), std::move(where), std::move(options), net::time_point::max()));
 }
 
 std::shared_ptr<exchange> ask(testing::world& w, const std::shared_ptr<net::connection>& c,
-                                     std::chrono::milliseconds timeout, asio::cancellation_slot slot) {
+                              std::chrono::milliseconds timeout, asio::cancellation_slot slot) {
   const auto e = std::make_shared<exchange>();
   protocol::metadata_request request;
   auto operation = c->async_request(request, timeout);

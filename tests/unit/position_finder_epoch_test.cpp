@@ -1,32 +1,11 @@
 // A position that the leader refuses: where its epoch ends tells a truncated log from one whose head was deleted (14, 15).
 
-#include "unit/position_finder_support.hpp"
-
-#include <kawait/protocol/offset_for_leader_epoch.hpp>
+#include "position_finder_support.hpp"
 
 namespace position_finder_epoch_tests {
 
 using namespace position_finder_support;
-using kawait::protocol::offset_for_leader_epoch_response;
 using ask_ends = position_finder::find_epoch_ends;
-
-offset_for_leader_epoch_response ends(const std::vector<listed>& items) {
-  offset_for_leader_epoch_response response;
-  for (const auto& item : items) {
-    auto& t = response.topics.emplace_back();
-    t.topic = item.topic;
-    auto& p = t.partitions.emplace_back();
-    p.partition = item.partition;
-    p.end_offset = item.offset;
-    p.leader_epoch = item.epoch;
-    p.error_code = static_cast<std::int16_t>(item.error);
-  }
-  return response;
-}
-
-void answer(driven& d, std::int32_t node, const offset_for_leader_epoch_response& response) {
-  d.finder.on_epoch_ends(node, response, at_ms(d.now), 0);
-}
 
 TEST_CASE("position_finder: a refused position without an epoch is reset at once (35)", "[position_finder]") {
   driven d;
@@ -51,7 +30,7 @@ TEST_CASE("position_finder: one with an epoch is asked about first (14, 15)", "[
   CHECK(request.topics[0].partitions[1].current_leader_epoch == 10);
   CHECK(d.idle() == -1);
 
-  answer(d, 1, ends({{"a", 0, 40, 6}, {"a", 1, 50, 7}}));
+  d.answer(1, ends({{"a", 0, 40, 6}, {"a", 1, 50, 7}}));
   SECTION("below it the epochs part: there it goes on") {
     d.expect_found(lease(1, 0), {40, 6}, source::truncated);
   }
@@ -71,7 +50,7 @@ TEST_CASE("position_finder: of an epoch that the leader never had the policy spe
     driven d;
     d.finder.from_out_of_range(lease(1, 0), offset_and_epoch(60, 8));
     d.expect<ask_ends>();
-    answer(d, 1, ends({unknown}));
+    d.answer(1, ends({unknown}));
     d.expect<position_finder::list_offsets>();
     d.answer(1, lists({{"a", 0, 12, 3}}));
     d.expect_found(lease(1, 0), {12, 3}, source::truncated);
@@ -93,7 +72,7 @@ TEST_CASE("position_finder: without a policy a truncation and a deleted head are
     driven d(policy::none);
     d.finder.from_out_of_range(lease(1, 0), offset_and_epoch(60, 8));
     d.expect<ask_ends>();
-    answer(d, 1, ends({row.end}));
+    d.answer(1, ends({row.end}));
     d.expect_not_found(lease(1, 0), row.expected);
     CHECK(d.finder.empty());
   }
@@ -106,7 +85,7 @@ TEST_CASE("position_finder: errors of OffsetForLeaderEpoch are asked again, or f
     driven d;
     d.finder.from_out_of_range(lease(1, 0), offset_and_epoch(60, 8));
     d.expect<ask_ends>();
-    answer(d, 1, ends({{"a", 0, 1, 1, error}}));
+    d.answer(1, ends({{"a", 0, 1, 1, error}}));
     d.expect<position_finder::refresh_metadata>();
     check_pause(d.idle(), 100);
     tell(d.metadata, {{"a", id(1), {3, 3, 3}}, {"b", id(2), {2}}}, d.now, 1);
@@ -115,14 +94,14 @@ TEST_CASE("position_finder: errors of OffsetForLeaderEpoch are asked again, or f
     CHECK(again.node == 3);
     CHECK(again.items.at(0).leader_epoch == 11);
     CHECK(again.items.at(0).epoch == 8);
-    answer(d, 1, ends({{"a", 0, 5, 5}}));  // the former leader's, once more
-    answer(d, 3, ends({{"a", 0, 40, 6}}));
+    d.answer(1, ends({{"a", 0, 5, 5}}));  // the former leader's, once more
+    d.answer(3, ends({{"a", 0, 40, 6}}));
     d.expect_found(lease(1, 0), {40, 6}, source::truncated);
   }
   driven d;
   d.finder.from_out_of_range(lease(1, 0), offset_and_epoch(60, 8));
   d.expect<ask_ends>();
-  answer(d, 1, ends({{"a", 0, 1, 1, kafka_error::topic_authorization_failed}}));
+  d.answer(1, ends({{"a", 0, 1, 1, kafka_error::topic_authorization_failed}}));
   d.expect_not_found(lease(1, 0), kafka_error::topic_authorization_failed);
 }
 
@@ -135,14 +114,14 @@ TEST_CASE("position_finder: a leader that does not say where epochs end is asked
     d.expect<position_finder::refresh_metadata>();
   }
   SECTION("its answer leaves the partition out") {
-    answer(d, 1, ends({{"zzz", 0, 4, 1}, {"a", 2, 4, 1}}));
+    d.answer(1, ends({{"zzz", 0, 4, 1}, {"a", 2, 4, 1}}));
   }
   check_pause(d.idle(), 100);
   d.pass_idle();
   d.expect<ask_ends>();
   // Sought meanwhile: the answer is nobody's.
   d.finder.remove(lease(1, 0).partition);
-  answer(d, 1, ends({{"a", 0, 40, 6}}));
+  d.answer(1, ends({{"a", 0, 40, 6}}));
   CHECK(d.idle() == -1);
   CHECK(d.finder.empty());
 }

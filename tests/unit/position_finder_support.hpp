@@ -3,11 +3,13 @@
 // Answers of coordinators and leaders, and a finder that is driven by hand.
 
 #include <kawait/machine/position_finder.hpp>
+#include <kawait/protocol/offset_for_leader_epoch.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -30,6 +32,7 @@ using kawait::machine::time_point;
 using kawait::protocol::list_offsets_response;
 using kawait::protocol::metadata_response;
 using kawait::protocol::offset_fetch_response;
+using kawait::protocol::offset_for_leader_epoch_response;
 using policy = position_finder::reset_policy;
 using source = position_finder::source;
 namespace machine = kawait::machine;
@@ -122,18 +125,26 @@ struct listed {
   kafka_error error = kafka_error::none;
 };
 
-inline list_offsets_response lists(const std::vector<listed>& items) {
-  list_offsets_response response;
+/// An answer with a topic for each item. `names` gives the fields that are not called the same in both kinds of answers.
+template <class Response, class Names>
+Response answer_of(const std::vector<listed>& items, Names names) {
+  Response response;
   for (const auto& item : items) {
     auto& t = response.topics.emplace_back();
-    t.name = item.topic;
     auto& p = t.partitions.emplace_back();
-    p.partition_index = item.partition;
-    p.offset = item.offset;
+    names(t, p) = std::tie(item.topic, item.partition, item.offset);
     p.leader_epoch = item.epoch;
     p.error_code = static_cast<std::int16_t>(item.error);
   }
   return response;
+}
+
+inline list_offsets_response lists(const std::vector<listed>& items) {
+  return answer_of<list_offsets_response>(items, [](auto& t, auto& p) { return std::tie(t.name, p.partition_index, p.offset); });
+}
+
+inline offset_for_leader_epoch_response ends(const std::vector<listed>& items) {
+  return answer_of<offset_for_leader_epoch_response>(items, [](auto& t, auto& p) { return std::tie(t.topic, p.partition, p.end_offset); });
 }
 
 /// A finder, a cluster of topics "a" (1: led by 1, 1, 2) and "b" (2: led by 2), and the time.
@@ -175,6 +186,7 @@ struct driven {
   }
   void answer(const offset_fetch_response& r) { finder.on_offset_fetch(r, at_ms(now), 0); }
   void answer(std::int32_t node, const list_offsets_response& r) { finder.on_list_offsets(node, r, at_ms(now), 0); }
+  void answer(std::int32_t node, const offset_for_leader_epoch_response& r) { finder.on_epoch_ends(node, r, at_ms(now), 0); }
 
   position_finder finder;
   cluster metadata;

@@ -83,6 +83,10 @@ protocol::metadata_response metadata_of(std::int32_t node, std::string_view host
 /// A broker that answers every Metadata request at once: its controller id is the count of the request on its connection.
 asio::awaitable<void> serve_metadata(std::unique_ptr<net::transport> stream);
 
+/// Shakes hands, and answers one Fetch after another with records of so many bytes; wrong_bytes() tells whether they came as they left.
+asio::awaitable<void> serve_fetches(peer& p, std::vector<std::size_t> sizes);
+std::size_t wrong_bytes(std::span<const std::byte> records);
+
 using opened = kawait::result<std::shared_ptr<net::connection>>;
 
 opened open(testing::world& w, net::connection_options options = net::connection_options());
@@ -105,6 +109,6 @@ struct exchange {
 };
 
 std::shared_ptr<exchange> ask(testing::world& w, const std::shared_ptr<net::connection>& c,
-                                     std::chrono::milliseconds timeout = 30s, asio::cancellation_slot slot = {});
+                              std::chrono::milliseconds timeout = 30s, asio::cancellation_slot slot = {});
 
 }  // namespace scripted

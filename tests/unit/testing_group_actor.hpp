@@ -7,6 +7,8 @@
 #include <kawait/testing/group_coordinator.hpp>
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <string>
@@ -32,6 +34,16 @@ struct surroundings {
 
   surroundings(group_options o, std::uint64_t seed) : coordinator(std::move(o)), luck(seed) {}
 };
+
+/// What membership::patience allows, as a formula: a question every 50 ms for 200 ms, then each a quarter later than the one before,
+/// and each interval from four of them on; and one when an interval has passed.
+inline double most_questions(duration waited, duration interval) {
+  using seconds = std::chrono::duration<double>;
+  const seconds early = std::min<duration>(waited, 200ms), growing = std::min(waited, 4 * interval);
+  const double grown = growing > early ? std::log(growing / early) / std::log(1.25) : 0;
+  const int once = waited >= interval + 50ms;
+  return std::ceil(early / seconds(50ms) + grown) + once + (seconds(waited) - growing) / interval;
+}
 
 class actor : public checked_engine {
  public:

@@ -3,7 +3,6 @@
 #include "testing_group_actor.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,16 +44,6 @@ class joiner : public actor {
   /// A first one that is served when it joins waits for nothing.
   duration waited() const { return joined == time_point() ? duration(0) : served - joined; }
 };
-
-/// What membership::patience allows, as a formula: a question every 50 ms for 200 ms, then each a quarter later than the one before,
-/// and each interval from four of them on; and one when an interval has passed.
-double most_questions(duration waited, duration interval) {
-  using seconds = std::chrono::duration<double>;
-  const seconds early = std::min<duration>(waited, 200ms), growing = std::min(waited, 4 * interval);
-  const double grown = growing > early ? std::log(growing / early) / std::log(1.25) : 0;
-  const int once = waited >= interval + 50ms;
-  return std::ceil(early / seconds(50ms) + grown) + once + (seconds(waited) - growing) / interval;
-}
 
 struct joining {
   kafka_generation generation;

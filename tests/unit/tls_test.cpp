@@ -38,6 +38,11 @@ net::tls_options trusting(const std::string& ca) {
   return o;
 }
 
+void identify(net::tls_options& o, const std::string& certificate_text, const std::string& key_text) {
+  o.certificate.text = secret(certificate_text);
+  o.key.text = secret(key_text);
+}
+
 net::connection_options with(const net::tls_options& tls) {
   net::connection_options o;
   auto made = net::tls_context::create(tls);
@@ -70,6 +75,15 @@ void listen_in_tls(testing::world& w, const certificate& own, script play, testi
     co_await play(p);
   };
   w.network().listen("10.0.0.1", 9093, serve, pipe);
+}
+
+/// Plays the script to whoever connects, without TLS, and then listens until the connection is closed.
+void listen_in_the_clear(testing::world& w, script play) {
+  w.network().listen("10.0.0.1", 9093, [play](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
+    peer p(std::move(stream));
+    co_await play(p);
+    co_await p.drain();
+  });
 }
 
 asio::awaitable<void> serve_once(peer& p) {
@@ -143,7 +157,7 @@ TEST_CASE("tls: who the broker has to be", "[net][tls]") {
 TEST_CASE("tls: a peer that does not speak it, or not ours", "[net][tls]") {
   struct row {
     const char* what;
-    std::function<asio::awaitable<void>(peer&)> play;
+    script play;
     std::string words;
   };
   const row rows[] = {
@@ -163,11 +177,7 @@ TEST_CASE("tls: a peer that does not speak it, or not ours", "[net][tls]") {
   for (const row& test : rows) {
     CAPTURE(test.what);
     testing::world w;
-    w.network().listen("10.0.0.1", 9093, [&](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
-      peer p(std::move(stream));
-      co_await test.play(p);
-      co_await p.drain();
-    });
+    listen_in_the_clear(w, test.play);
     auto c = open_at(w, by_ip, with(trusting(trusted().text())));
     REQUIRE(!c);
     CAPTURE(c.error().words);
@@ -176,10 +186,7 @@ TEST_CASE("tls: a peer that does not speak it, or not ours", "[net][tls]") {
   }
   testing::world w;
   const auto begin = w.now();
-  w.network().listen("10.0.0.1", 9093, [](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
-    peer p(std::move(stream));
-    co_await p.drain();
-  });
+  listen_in_the_clear(w, [](peer&) -> asio::awaitable<void> { co_return; });
   auto c = open_at(w, by_ip, with(trusting(trusted().text())));
   REQUIRE(!c);
   CHECK(c.error().code == std::errc::timed_out);
@@ -188,24 +195,19 @@ TEST_CASE("tls: a peer that does not speak it, or not ours", "[net][tls]") {
 
 TEST_CASE("tls: a plaintext client is told that the listener speaks TLS", "[net][tls]") {
   testing::world w;
+  kawait::failure expected;
   SECTION("by an alert") {
-    w.network().listen("10.0.0.1", 9093, [](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
-      peer p(std::move(stream));
-      co_await p.send_text(std::string("\x15\x03\x03\0\x02\x02\x46", 7));
-      co_await p.drain();
-    });
-    auto c = open_at(w, by_ip, net::connection_options());
-    REQUIRE(!c);
-    CHECK(c.error().code == errc::not_kafka);
-    CHECK(c.error().words.find("the listener speaks TLS") != std::string::npos);
+    listen_in_the_clear(w, [](peer& p) -> asio::awaitable<void> { co_await p.send_text(std::string("\x15\x03\x03\0\x02\x02\x46", 7)); });
+    expected = kawait::failure(errc::not_kafka, "the listener speaks TLS");
   }
   SECTION("by an end without a word") {
     listen_in_tls(w, of_broker(), serve_once);
-    auto c = open_at(w, by_ip, net::connection_options());
-    REQUIRE(!c);
-    CHECK(c.error().code == errc::connection_closed);
-    CHECK(c.error().words.find("a listener that speaks TLS") != std::string::npos);
+    expected = kawait::failure(errc::connection_closed, "a listener that speaks TLS");
   }
+  auto c = open_at(w, by_ip, net::connection_options());
+  REQUIRE(!c);
+  CHECK(c.error().code == expected.code);
+  CHECK(c.error().words.find(expected.words) != std::string::npos);
 }
 
 TEST_CASE("tls: a client's certificate", "[net][tls]") {
@@ -222,31 +224,12 @@ TEST_CASE("tls: a client's certificate", "[net][tls]") {
     CHECK(without.error().words.find(version == TLS1_3_VERSION ? "certificate required" : "handshake failure") != std::string::npos);
 
     net::tls_options tls = trusting(trusted().text());
-    tls.certificate.text = secret(own.text);
-    tls.key.text = secret(own.key);
+    identify(tls, own.text, own.key);
     tls.key_password = secret("hunter2");
     auto c = open_at(w, by_ip, with(tls));
     REQUIRE(c);
     (*c)->close();
   }
-}
-
-std::byte pattern(std::size_t i) { return static_cast<std::byte>((i * 2654435761u) >> 13); }
-
-asio::awaitable<void> serve_fetches(peer& p, std::vector<std::size_t> sizes) {
-  (void)co_await p.shake_hands();
-  for (const std::size_t size : sizes) {
-    const incoming r = co_await p.next();
-    if (r.end) co_return;
-    std::vector<std::byte> records(size);
-    for (std::size_t i = 0; i < size; ++i) records[i] = pattern(i);
-    protocol::fetch_response response;
-    response.responses.emplace_back();
-    response.responses.back().partitions.emplace_back();
-    response.responses.back().partitions.back().records = records;
-    co_await p.answer(r, std::move(response));
-  }
-  co_await p.drain();
 }
 
 TEST_CASE("tls: responses arrive whole, however the bytes come and requests leave", "[net][tls]") {
@@ -275,9 +258,7 @@ TEST_CASE("tls: responses arrive whole, however the bytes come and requests leav
       REQUIRE(a);
       const auto& records = a->message.responses.at(0).partitions.at(0).records;
       REQUIRE(records->size() == size);
-      std::size_t wrong = 0;
-      for (std::size_t i = 0; i < size; ++i) wrong += (*records)[i] != pattern(i);
-      CHECK(wrong == 0);
+      CHECK(wrong_bytes(*records) == 0);
     }
     (*c)->close();
   }
@@ -297,28 +278,12 @@ TEST_CASE("tls: files that are missing, broken, or do not fit are told by proper
        [&](net::tls_options& o) { o.ca.text = secret({a.text, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}); },
        "ssl.ca.pem"},
       {"no certificate", [&](net::tls_options& o) { o.certificate.text = secret(a.key); }, "ssl.certificate.pem: holds no certificate"},
-      {"no key",
-       [&](net::tls_options& o) {
-         o.certificate.text = secret(a.text);
-         o.key.text = secret(a.text);
-       },
-       "ssl.key.pem: holds no private key"},
-      {"another's key",
-       [&](net::tls_options& o) {
-         o.certificate.text = secret(a.text);
-         o.key.text = secret(b.key);
-       },
-       "ssl.key.pem: is not that of the certificate"},
-      {"no password",
-       [&](net::tls_options& o) {
-         o.certificate.text = secret(locked.text);
-         o.key.text = secret(locked.key);
-       },
-       "ssl.key.password is wrong"},
+      {"no key", [&](net::tls_options& o) { identify(o, a.text, a.text); }, "ssl.key.pem: holds no private key"},
+      {"another's key", [&](net::tls_options& o) { identify(o, a.text, b.key); }, "ssl.key.pem: is not that of the certificate"},
+      {"no password", [&](net::tls_options& o) { identify(o, locked.text, locked.key); }, "ssl.key.password is wrong"},
       {"a wrong password",
        [&](net::tls_options& o) {
-         o.certificate.text = secret(locked.text);
-         o.key.text = secret(locked.key);
+         identify(o, locked.text, locked.key);
          o.key_password = secret("hunter3");
        },
        "ssl.key.password is wrong"},

@@ -117,9 +117,14 @@ func main() {
 		settled := until(a, partitions-partitions/2, b, partitions/2)
 		sleep(second)
 		left := time.Now()
-		go b.client.Close()
+		closed := make(chan struct{})
+		go func() {
+			b.client.Close()
+			close(closed)
+		}()
 		resettled := until(a, partitions, b, 0)
 		fmt.Printf("{\"name\":\"franz-go %s\",\"join_ms\":%.1f,\"leave_ms\":%.1f}\n", version(), ms(settled.Sub(joined)), ms(resettled.Sub(left)))
 		a.client.Close()
+		<-closed
 	}
 }

@@ -1,0 +1,41 @@
+# Sourced by compare.sh and settle.sh: $root is the repository, $work a folder that goes when the script ends, and with it the Kafka that
+# "${kafka_up[@]}" PROPERTY=VALUE... starts there.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work=$(mktemp -d)
+export KAFKA_OWNER=$$
+kafka_up=("$root/tests/kafka/kafka-up" "$work/kafka" 1 "${KAFKA_BASE_PORT:-0}" num.partitions=4)
+cleanup() {
+  trap '' INT TERM HUP
+  "$root/tests/kafka/kafka-down" "$work/kafka" >/dev/null 2>&1 || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+script=$(basename "$0" .sh)
+say() { echo "$script: $*" >&2; }
+
+# The script's head, behind the line that names its interpreter.
+usage() { sed -n '2,/^[^#]/s/^# \?//p' "$0"; }
+
+# need PROGRAM...: known before anything takes its time.
+need() {
+  local program
+  for program in "$@"; do
+    [ -x "$program" ] || { say "$program is not there: cmake --preset release && cmake --build --preset release"; exit 2; }
+  done
+}
+
+# build_librdkafka_rival NAME: $work/NAME of rivals/NAME.c, with the librdkafka that the confluent-kafka wheel carries and Debian's header.
+build_librdkafka_rival() {
+  local python library
+  python=$("$root/tests/kafka/venv")
+  library=$(find "$(dirname "$python")/../lib" -name 'librdkafka-*.so.1' | head -1)
+  gcc -O2 -pthread "$root/bench/rivals/$1.c" "$library" -Wl,-rpath,"$(dirname "$library")" -o "$work/$1"
+}
+
+# fill BOOTSTRAP TOPIC RECORDS SIZE CODEC: the broker makes the topic for the first who asks for it.
+fill() {
+  java -Xmx256m -cp "$("$root/tests/kafka/fetch-jars")/*" "$root/bench/Fill.java" "$@" >&2
+}
