@@ -21,7 +21,8 @@ class owned_batch;
 ///
 /// Asking for the next batch acknowledges nothing. Say done() when the work is done; only what is done is ever committed. In automatic
 /// mode (enable.auto.commit, the default) a batch that is released without being wholly done ends its partition's stream with
-/// errc::batch_abandoned: the records would otherwise be skipped in silence.
+/// errc::batch_abandoned: the records would otherwise be skipped in silence. In manual mode reading goes on, but no commit of what
+/// is done goes past the batch any more: the next one leaves a last_warning() of errc::batch_abandoned, which names the offset.
 ///
 /// Thread safety: iterate on one thread at a time. done(), done_through(), keep_alive(), is_stale() and the destructor may be called on
 /// any thread, also after the consumer or its execution context has gone.

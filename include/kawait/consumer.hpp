@@ -115,8 +115,10 @@ class consumer {
 
   /// Ends all streams, waits for the work in hand, commits what is done (in automatic mode), leaves the group, closes the connections.
   /// Completes with void(std::error_code): errc::revocation_deadline if work was still in hand near the time-out, commit_failed,
-  /// request_timeout if the leave was not answered in time. Closed it is in any case. Cancelling makes it abrupt. It waits for the
-  /// handlers of for_each_partition, so a handler must not await it: spawn it.
+  /// request_timeout if the leave was not answered in time. Closed it is in any case. Cancelling makes it abrupt.
+  ///
+  /// It waits for the handlers of for_each_partition and its kin to return, and for batches to be released. So a handler, or who
+  /// holds a batch, must not await it: he would wait for himself, until near the time-out. Spawn it and return.
   KAWAIT_DECL asio::awaitable<void> async_close(close_options o = close_options());
   template <class Token>
     requires(!std::convertible_to<Token, close_options>)

@@ -60,6 +60,43 @@ TEST_CASE("in manual mode async_commit commits what is done", "[reading]") {
   CHECK(w.run(m.consumer.async_commit()).empty());  // nothing new
 }
 
+TEST_CASE("in manual mode a batch that is dropped holds commits up, which the next commit tells, once", "[reading]") {
+  struct listener : kawait::observer {
+    void on_warned(const warned& w) override { warnings.push_back(w.reason); }
+    std::vector<kawait::failure> warnings;
+  };
+  const auto seen = std::make_shared<listener>();
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  auto c = simulated::member_config();
+  c.auto_commit(false).add_observer(seen);
+  simulated::reader m(w, c);
+  m.run();
+  const auto read = [&](bool done) {
+    kawait::batch b = w.run(m.consumer.async_next());
+    if (done) b.done();
+    return b.next_offset();
+  };
+  CHECK(read(true) == 10);
+  CHECK(w.run(m.consumer.async_commit()).size() == 1);
+  CHECK(seen->warnings.empty());
+  k.append_numbers(0, 10);
+  CHECK(read(false) == 20);
+  k.append_numbers(0, 10);
+  CHECK(read(true) == 30);
+  CHECK(seen->warnings.empty());  // whoever names his offsets need not call anything done
+  for (int i = 0; i < 2; ++i) CHECK(w.run(m.consumer.async_commit()).empty());
+  REQUIRE(seen->warnings.size() == 1);
+  CHECK(seen->warnings[0].code == errc::batch_abandoned);
+  CHECK(seen->warnings[0].words == "orders-0: offset 10 is not done, and its batch was released: no commit goes past it");
+  m.consumer.assignment().front().seek(10);
+  const std::int64_t next = read(true);
+  CHECK(w.run(m.consumer.async_commit()).at(0).offset == next);
+  CHECK(seen->warnings.size() == 1);
+}
+
 TEST_CASE("offsets to commit may be named; of what is not ours nothing is sent", "[reading]") {
   kawait::testing::world w;
   kafka k(w, 3);

@@ -85,9 +85,10 @@ void lose_tail(testing::broker& b, std::int32_t partition) {
 TEST_CASE("end: of a log whose last offsets are in no batch at all", "[end]") {
   testing::world w;
   testing::broker b(w);
-  b.create_topic("orders", 2);
+  b.create_topic("orders", 3);
   lose_tail(b, 0);
-  to_the_end r(w, b, 2);
+  lose_tail(b, 2);
+  to_the_end r(w, b, 3);
   SECTION("a quiet neighbour") {
     CHECK(r.read(0) == range(0, 10));
     CHECK(r.at(0).position() == 10);
@@ -109,8 +110,13 @@ TEST_CASE("end: of a log whose last offsets are in no batch at all", "[end]") {
       }
     };
     asio::co_spawn(w.executor(), busy(), asio::detached);
+    std::vector<std::int64_t> beside;
+    bool is_beside_over = false;
+    asio::co_spawn(w.executor(), to_the_end::read(r.at(2), beside), [&](std::exception_ptr) { is_beside_over = true; });
     CHECK(r.read(0) == range(0, 10));
-    CHECK(others > 2);
+    CHECK(others > 3);
+    REQUIRE(w.run_until([&] { return is_beside_over; }, 2s));
+    CHECK(beside == range(0, 10));
     stop = true;
   }
 }

@@ -174,6 +174,24 @@ TEST_CASE("closed while the coordinator is gone, or frozen", "[group]") {
   }
 }
 
+// Whoever reopens the coordinator's connection (here the look-up that follows a failed attempt), it is no longer out of reach: to
+// leave is worth asking for.
+TEST_CASE("closed after the coordinator was out of reach for a while", "[group]") {
+  story s;
+  actor& a = s.join("a");
+  s.write_all(2);
+  REQUIRE(s.until_done(2));
+  s.broker.stop_node(1);
+  s.world.advance(10s);  // heartbeats among what fails
+  s.broker.start_node(1);
+  const std::size_t beats = s.count(api_key::consumer_group_heartbeat);
+  REQUIRE(s.until([&] { return s.count(api_key::consumer_group_heartbeat) > beats; }, 10s));
+  REQUIRE(s.is_member(a));
+  CHECK(close(s, a) <= 1s);
+  CHECK(!*a.closed);
+  CHECK(!s.is_member(a));
+}
+
 // Point 21: by default a static member leaves for a while, with -2.
 TEST_CASE("a static member that is closed keeps its place until its session ends", "[group]") {
   for (const auto g : generations) {

@@ -19,7 +19,7 @@ enum class errc {
   group_required,          ///< The call needs group.id.
   not_in_manual_mode,      ///< assign() in a consumer that is subscribed, or the reverse.
   not_assigned,            ///< The partition is not ours (any more): no seek, pause or commit.
-  batch_abandoned,         ///< A batch was released without done() in automatic mode.
+  batch_abandoned,         ///< A batch was released without done(); in manual mode a warning of the commits that it holds up.
   lease_quota,             ///< The partition's own unreleased batches fill its share of the buffer.
   handler_returned_early,  ///< A for_each_partition handler returned while its partition was still assigned.
   no_offset,               ///< No committed offset, or it is out of range, and auto.offset.reset is none.

@@ -159,6 +159,13 @@ class connection : public std::enable_shared_from_this<connection> {
     wire::slab_source* body;
   };
 
+  /// How far it came. It stays what it was when the connection is closed.
+  enum class stage : std::uint8_t {
+    handshaking,
+    established,  ///< The handshake is over: observers have heard of it, and will hear of its end.
+    answered      ///< So has a request.
+  };
+
   /// An authenticated session that ends. While it is being renewed (KIP-368) the broker takes nothing else: requests wait here.
   struct session {
     explicit session(const asio::any_io_executor& executor) : renewal(executor) {}
@@ -260,8 +267,7 @@ class connection : public std::enable_shared_from_this<connection> {
   std::size_t max_frame_;
   protocol::api_version_table versions_;
   failure why_;
-  bool was_up_ = false;  // the handshake is over: observers have heard of it, and will hear of its end
-  bool was_answered_ = false;
+  stage stage_ = stage::handshaking;
   wire::heap_slabs heap_;
 
   std::int32_t next_correlation_id_ = 0;

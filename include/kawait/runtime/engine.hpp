@@ -153,7 +153,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void on_node_endpoints(const protocol::fetch_response&) override;
   KAWAIT_DECL void on_fetch_answered(partition_stream&) override;
   KAWAIT_DECL void refresh_metadata() override;
-  bool is_end_awaited() const override { return ends_awaited_ > 0; }
+  const std::list<partition_stream*>& awaiting_end() const noexcept override { return awaiting_end_; }
   // --- metadata_host
   KAWAIT_DECL void on_metadata() override;
   KAWAIT_DECL void on_cluster_unreachable(failure why) override;
@@ -225,6 +225,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   // --- Commits (impl/engine_commits.ipp).
   using sent_commits = std::vector<std::pair<stream_ptr, machine::offset_tracker::commit_id>>;
   KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_done(std::vector<stream_ptr> streams, net::time_point deadline);
+  KAWAIT_DECL void warn_of_hole(partition_stream& stream);
   KAWAIT_DECL asio::awaitable<void> commits_settled(std::vector<stream_ptr> streams, net::time_point deadline);
   KAWAIT_DECL void settle(const sent_commits& sent, const std::vector<machine::commit_outcome>& outcomes);
   KAWAIT_DECL asio::awaitable<result<committed_offsets>> ask_committed(std::vector<topic_partition> partitions,
@@ -282,8 +283,8 @@ class engine final : public std::enable_shared_from_this<engine>,
   std::deque<stream_ptr> ready_;
   std::deque<assignment_change> changes_;
   failure close_outcome_;
-  std::uint64_t reads_of_any_ = 0;     // calls of next_of_any()
-  std::size_t ends_awaited_ = 0;       // readers that wait for records or the end
+  std::uint64_t reads_of_any_ = 0;  // calls of next_of_any()
+  std::list<partition_stream*> awaiting_end_;  // their readers wait for records or the end
   std::vector<stalled_work> stalled_;  // why we left the group, until one of them moves
   net::condition moved_;      // one of them has
   net::condition over_;       // run() and close() wait for it

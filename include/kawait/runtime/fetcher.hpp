@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <span>
 #include <unordered_map>
@@ -40,8 +41,8 @@ class fetch_host {
   /// The partition's data was queued or dropped: its place in the fetch sessions is to be looked at again.
   virtual void on_fetch_answered(partition_stream&) = 0;
   virtual void refresh_metadata() = 0;
-  /// Whether some reader waits for the end of a partition.
-  virtual bool is_end_awaited() const = 0;
+  /// Those whose readers wait for the end.
+  virtual const std::list<partition_stream*>& awaiting_end() const noexcept = 0;
 
  protected:
   ~fetch_host() = default;

@@ -174,6 +174,8 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL void on_marked(lease& l);
   KAWAIT_DECL void on_released(lease& l);
   machine::offset_tracker& tracker() noexcept { return tracker_; }
+  /// The offset that no commit goes past, of a batch released without done() where that stops no reader; told once.
+  KAWAIT_DECL std::optional<std::int64_t> take_untold_hole() noexcept;
 
  private:
   struct unstarted {
@@ -215,6 +217,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   std::optional<std::int64_t> end_seen_;    // where the log ended when a broker answered last, if it was the position of fetching
   std::size_t passed_over_ = 0;             // answers with others' records only
   std::optional<std::int64_t> corrupt_at_;  // a batch was released whose iteration ended there
+  std::optional<std::int64_t> told_hole_;   // the last of take_untold_hole()
   std::deque<chunk> queue_;
   std::size_t queued_bytes_ = 0;
   std::size_t leased_bytes_ = 0;

@@ -49,6 +49,11 @@ class position_driver {
   KAWAIT_DECL asio::awaitable<result<answers>> async_find(std::vector<machine::offset_query::wish> wishes, net::time_point deadline);
 
  private:
+  /// What the other end of a connection answers, or why there is no answer or no connection; of no interest once stopped. The
+  /// arguments must outlive it.
+  template <class Request>
+  asio::awaitable<result<net::answer<Request>>> ask(const result<std::shared_ptr<net::connection>>& connection,
+                                                    const Request& request);
   KAWAIT_DECL asio::awaitable<void> fetch_committed(machine::position_finder::fetch_committed what);
   /// For the query, or the finder if that is null.
   KAWAIT_DECL asio::awaitable<void> list_offsets(machine::position_finder::list_offsets what,

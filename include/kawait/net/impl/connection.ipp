@@ -43,7 +43,7 @@ KAWAIT_DECL void connection::close(failure why) {
   why_ = why ? std::move(why) : failure(errc::closed);
   stream_->close();
   watchdog_.cancel();
-  if (options_.observers && was_up_) {
+  if (options_.observers && stage_ != stage::handshaking) {
     options_.observers.tell(&observer::on_disconnected, observer::disconnected{peer_.to_string(), why_});
   }
   may_write_.notify_all();
@@ -73,7 +73,8 @@ KAWAIT_DECL failure connection::at_peer(const failure& f) const {
 KAWAIT_DECL void connection::fail(std::error_code code, std::string_view words) {
   std::string all(words);
   // ApiVersions is answered without SASL, and what follows by the connection's end.
-  const bool wants_login = code == errc::connection_closed && was_up_ && !was_answered_ && !pending_.empty() && !options_.sasl;
+  const bool wants_login =
+      code == errc::connection_closed && stage_ == stage::established && !pending_.empty() && !options_.sasl;
   if (wants_login) all += " (a listener that asks for SASL ends connections without it so)";
   close(at_peer(failure(code, std::move(all))));
 }

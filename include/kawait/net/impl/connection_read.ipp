@@ -40,7 +40,7 @@ KAWAIT_DECL asio::awaitable<bool> connection::read_more() {
 KAWAIT_DECL bool connection::check_length() {
   const auto length = wire::load_big_endian<std::int32_t>(staging_.data() + begin_);
   // What TLS says to those who do not speak it: an alert (21) of version 3.
-  if (length >> 16 == 0x1503 && !was_up_ && !options_.tls) {
+  if (length >> 16 == 0x1503 && stage_ == stage::handshaking && !options_.tls) {
     fail(make_error_code(errc::frame_too_large), "the listener speaks TLS, which security.protocol does not say");
     return false;
   }
@@ -141,7 +141,7 @@ KAWAIT_DECL asio::awaitable<bool> connection::drop_body(std::size_t size) {
 KAWAIT_DECL void connection::deliver(wire::slab_ref buffer, std::size_t size) {
   detail::answer_slot* slot = pending_.front().slot;
   pending_.pop_front();
-  was_answered_ = was_up_;
+  if (stage_ == stage::established) stage_ = stage::answered;
   if (!slot) return;  // cancelled while the body came in
   slot->buffer = std::move(buffer);
   slot->size = size;

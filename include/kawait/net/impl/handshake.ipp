@@ -90,7 +90,7 @@ KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::set
   if (!f && c->options_.sasl) f = co_await c->authenticate(deadline);
   if (f) co_return detail::with_reload_failure(std::move(f), c->options_);
   c->max_frame_ = c->options_.max_frame;
-  c->was_up_ = true;
+  c->stage_ = stage::established;
   if (c->session_) kawait::detail::spawn(c->executor_, renew_sessions(c.shared()));
   co_return c.release();
 }

@@ -16,6 +16,7 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> engine::commit
   std::vector<machine::commit_item> items;
   sent_commits sent;
   for (auto& stream : streams) {
+    warn_of_hole(*stream);
     const auto offset = stream->tracker().uncommitted();
     if (!offset) continue;
     items.emplace_back(stream->id(), stream->topic(), *offset);
@@ -26,6 +27,15 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> engine::commit
   settle(sent, outcomes);
   tell_committed(outcomes, began);
   co_return outcomes;
+}
+
+// In manual mode a batch may be dropped without done(). Who names the offsets of his commits is right to; who commits what is
+// done would wonder why nothing is, from there on.
+KAWAIT_DECL void engine::warn_of_hole(partition_stream& stream) {
+  const auto hole = stream.take_untold_hole();
+  if (!hole) return;
+  const std::string where = stream.name().to_string() + ": offset " + std::to_string(*hole);
+  warn(failure(errc::batch_abandoned, where + " is not done, and its batch was released: no commit goes past it"));
 }
 
 // The trackers hear of it, so that the mark, where it is older, is not sent behind it.

@@ -68,13 +68,13 @@ KAWAIT_DECL stream_ptr engine::find_stream(const topic_id_partition& partition) 
 // The log was cut below our position: go to where the epochs part, unless the user wants to be told. As behind an offset out of range,
 // not at once, lest a broker that says so again and again be asked as fast as it answers.
 KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and_epoch& end) {
-  const std::int64_t next = std::min(end.offset, stream.position().value_or(end.offset));
-  const failure truncated = detail::truncated(stream, next);
   if (options_.auto_offset_reset == machine::position_finder::reset_policy::none && !options_.auto_offset_reset_back) {
-    stream.fail(truncated);
+    // What is queued is read first, so the reader's own position says nothing of where it could go on.
+    stream.fail(failure(errc::log_truncated, "it goes on from offset " + std::to_string(end.offset)));
     return;
   }
-  warn(truncated);
+  const std::int64_t next = std::min(end.offset, stream.position().value_or(end.offset));
+  warn(detail::truncated(stream, next));
   stream.go_back(offset_and_epoch(next, end.leader_epoch));
   fetches_.suspend(stream);
 }

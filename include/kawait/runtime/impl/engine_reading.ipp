@@ -21,20 +21,18 @@ class waiting_reader {
   stream_ptr stream_;
 };
 
-/// Counts one up while its coroutine is suspended.
-class counted_wait {
+/// Lists a stream while its reader's coroutine is suspended.
+class listed_wait {
  public:
-  counted_wait(std::size_t& count, bool counts) : count_(counts ? &count : nullptr) {
-    if (count_) ++*count_;
-  }
-  counted_wait(const counted_wait&) = delete;
-  counted_wait& operator=(const counted_wait&) = delete;
-  ~counted_wait() {
-    if (count_) --*count_;
-  }
+  listed_wait(std::list<partition_stream*>& list, partition_stream& stream)
+      : list_(list), place_(list.insert(list.end(), &stream)) {}
+  listed_wait(const listed_wait&) = delete;
+  listed_wait& operator=(const listed_wait&) = delete;
+  ~listed_wait() { list_.erase(place_); }
 
  private:
-  std::size_t* count_;
+  std::list<partition_stream*>& list_;
+  std::list<partition_stream*>::iterator place_;
 };
 
 inline failure aborted() { return failure(std::error_code(asio::error::operation_aborted)); }
@@ -85,7 +83,8 @@ KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next(stream_
     auto taken = try_next(*stream);
     if (!taken || *taken || stream->is_ended() || (or_end && stream->at_end())) co_return taken;
     const detail::waiting_reader counted(stream);
-    const detail::counted_wait awaited(ends_awaited_, or_end);
+    std::optional<detail::listed_wait> awaited;
+    if (or_end) awaited.emplace(awaiting_end_, *stream);
     while (!stream->is_readable() && !(or_end && stream->at_end())) {
       co_await stream->readable().wait();
       const auto state = co_await asio::this_coro::cancellation_state;

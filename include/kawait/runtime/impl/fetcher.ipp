@@ -217,22 +217,24 @@ KAWAIT_DECL void fetcher::look_for_ends(const protocol::fetch_response& response
   for (const auto& topic : response.responses) {
     has_records = has_records || std::any_of(topic.partitions.begin(), topic.partitions.end(), has_some);
   }
-  if (has_records && (!one_shot.empty() || !host_.is_end_awaited())) return;
+  // Nearly every answer has: it must not cost a walk through the session.
+  if (has_records && (!one_shot.empty() || host_.awaiting_end().empty())) return;
   std::unordered_set<topic_id_partition> told;  // of which the answer says something else
   for (const auto& topic : response.responses) {
     for (const auto& data : topic.partitions) {
       if (has_some(data) || says_no(data)) told.emplace(topic.topic_id, data.partition_index);
     }
   }
-  const auto look = [&](const topic_id_partition& partition, std::int64_t asked) {
-    if (told.contains(partition)) return;
-    const auto stream = host_.find_stream(partition);
-    if (!stream) return;
-    if (has_records) {
-      stream->on_passed_over(asked, session_.size());
-    } else {
-      stream->on_end_seen(asked);
+  if (has_records) {
+    for (partition_stream* const stream : host_.awaiting_end()) {
+      const auto asked = session_.asked_offset(stream->id().partition);
+      if (asked && !told.contains(stream->id().partition)) stream->on_passed_over(*asked, session_.size());
     }
+    return;
+  }
+  const auto look = [&](const topic_id_partition& partition, std::int64_t asked) {
+    const auto stream = told.contains(partition) ? nullptr : host_.find_stream(partition);
+    if (stream) stream->on_end_seen(asked);
   };
   for (const asked_partition& a : one_shot) look(a.first, a.second.offset);
   if (one_shot.empty()) session_.for_each_asked(look);

@@ -389,4 +389,9 @@ KAWAIT_DECL void partition_stream::on_released(lease& l) {
   gate_.leave();
 }
 
+KAWAIT_DECL std::optional<std::int64_t> partition_stream::take_untold_hole() noexcept {
+  const auto hole = done_is_required_ ? std::nullopt : tracker_.abandoned();
+  return std::exchange(told_hole_, hole) == hole ? std::nullopt : hole;
+}
+
 }  // namespace kawait::runtime

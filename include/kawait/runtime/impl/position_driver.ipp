@@ -74,31 +74,33 @@ KAWAIT_DECL asio::awaitable<void> position_driver::run() {
   }
 }
 
+template <class Request>
+asio::awaitable<result<net::answer<Request>>> position_driver::ask(const result<std::shared_ptr<net::connection>>& connection,
+                                                                   const Request& request) {
+  using answer = result<net::answer<Request>>;
+  if (stopped_) co_return answer(errc::closed);
+  if (!connection) co_return answer(connection.error());
+  auto told = co_await (*connection)->async_request(request);
+  co_return told;
+}
+
 KAWAIT_DECL asio::awaitable<void> position_driver::fetch_committed(machine::position_finder::fetch_committed what) {
-  auto connection = co_await coordinator_.async_get(environment_.now() + options_.request_timeout);
-  if (stopped_) co_return;
-  failure why;
-  if (connection) {
-    std::optional<std::string_view> member_id;
-    std::int32_t epoch = -1;
-    if (member_) {
-      member_id = member_->member_id();
-      epoch = member_->member_epoch();
-    }
-    const auto request = what.request(*options_.group_id, member_id, epoch);
-    auto answer = co_await (*connection)->async_request(request);
-    if (stopped_) co_return;
-    if (answer) {
-      finder_.on_offset_fetch(answer->message, environment_.now(), environment_.random());
-      wake();
-      co_return;
-    }
-    why = std::move(answer).error();
-    coordinator_.on_disconnected();
-  } else {
-    why = std::move(connection).error();
+  const auto connection = co_await coordinator_.async_get(environment_.now() + options_.request_timeout);
+  std::optional<std::string_view> member_id;
+  std::int32_t epoch = -1;
+  if (member_) {
+    member_id = member_->member_id();
+    epoch = member_->member_epoch();
   }
-  finder_.on_offset_fetch_failed(why, environment_.now(), environment_.random());
+  const auto request = what.request(*options_.group_id, member_id, epoch);
+  const auto answer = co_await ask(connection, request);
+  if (stopped_) co_return;
+  if (answer) {
+    finder_.on_offset_fetch(answer->message, environment_.now(), environment_.random());
+  } else {
+    if (connection) coordinator_.on_disconnected();
+    finder_.on_offset_fetch_failed(answer.error(), environment_.now(), environment_.random());
+  }
   wake();
 }
 
@@ -130,51 +132,34 @@ KAWAIT_DECL asio::awaitable<result<position_driver::answers>> position_driver::a
 
 KAWAIT_DECL asio::awaitable<void> position_driver::list_offsets(machine::position_finder::list_offsets what,
                                                                 std::shared_ptr<machine::offset_query> query) {
-  auto connection = co_await brokers_.async_get(what.node, net::channel::control);
+  const auto connection = co_await brokers_.async_get(what.node, net::channel::control);
+  const auto request = what.request(environment_.wall_clock());
+  const auto answer = co_await ask(connection, request);
   if (stopped_) co_return;
-  failure why;
-  if (connection) {
-    const auto request = what.request(environment_.wall_clock());
-    auto answer = co_await (*connection)->async_request(request);
-    if (stopped_) co_return;
-    if (answer) {
-      const auto now = environment_.now();
-      const std::uint64_t random = environment_.random();
-      query ? query->on_list_offsets(what.node, answer->message, now, random)
-            : finder_.on_list_offsets(what.node, answer->message, now, random);
-      wake();
-      co_return;
-    }
-    why = std::move(answer).error();
-  } else {
-    why = std::move(connection).error();
-  }
   const auto now = environment_.now();
   const std::uint64_t random = environment_.random();
-  query ? query->on_list_offsets_failed(what.node, why, now, random) : finder_.on_list_offsets_failed(what.node, why, now, random);
-  metadata_.request_refresh();
+  if (answer) {
+    query ? query->on_list_offsets(what.node, answer->message, now, random)
+          : finder_.on_list_offsets(what.node, answer->message, now, random);
+  } else {
+    query ? query->on_list_offsets_failed(what.node, answer.error(), now, random)
+          : finder_.on_list_offsets_failed(what.node, answer.error(), now, random);
+    metadata_.request_refresh();
+  }
   wake();
 }
 
 KAWAIT_DECL asio::awaitable<void> position_driver::find_epoch_ends(machine::position_finder::find_epoch_ends what) {
-  auto connection = co_await brokers_.async_get(what.node, net::channel::control);
+  const auto connection = co_await brokers_.async_get(what.node, net::channel::control);
+  const auto request = what.request();
+  const auto answer = co_await ask(connection, request);
   if (stopped_) co_return;
-  failure why;
-  if (connection) {
-    const auto request = what.request();
-    auto answer = co_await (*connection)->async_request(request);
-    if (stopped_) co_return;
-    if (answer) {
-      finder_.on_epoch_ends(what.node, answer->message, environment_.now(), environment_.random());
-      wake();
-      co_return;
-    }
-    why = std::move(answer).error();
+  if (answer) {
+    finder_.on_epoch_ends(what.node, answer->message, environment_.now(), environment_.random());
   } else {
-    why = std::move(connection).error();
+    finder_.on_epoch_ends_failed(what.node, answer.error(), environment_.now(), environment_.random());
+    metadata_.request_refresh();
   }
-  finder_.on_epoch_ends_failed(what.node, why, environment_.now(), environment_.random());
-  metadata_.request_refresh();
   wake();
 }
 
