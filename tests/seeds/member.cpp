@@ -42,7 +42,7 @@ kawait::config life::settings() const {
   c.client_id(client_.name).group_id(group).auto_offset_reset(kawait::offset_reset::earliest);
   c.rebalance_timeout(rebalance_timeout).max_poll_interval(10s);
   c.auto_commit(!plan_.manual).auto_commit_interval(plan_.commits_ms * 1ms);
-  c.fetch_max_wait(2s).fetch_buffer_bytes(1 << 20).decompression_limit(1 << 20).metadata_max_age(20s);
+  c.fetch_max_wait(2s).fetch_buffer_bytes(fetch_buffer_bytes).decompression_limit(decompression_limit).metadata_max_age(20s);
   c.request_timeout(4s).default_api_timeout(10s).connection_setup_timeout(3s).retry_backoff_max(500ms);
   c.isolation(stage_.script.committed_only ? kawait::isolation_level::read_committed : kawait::isolation_level::read_uncommitted);
   if (stage_.script.small_fetches) c.max_partition_fetch_bytes(300);
@@ -150,6 +150,8 @@ void life::destroy() {
   if (!consumer_) return;
   thaw();
   stage_.watch.note(client_.name, "is destroyed");
+  stage_.watch.check_buffers(client_);
+  if (closed_ && !*closed_) stage_.watch.check_given_back(client_);
   client_.consumer = nullptr;
   consumer_.reset();
   stage_.watch.on_gone(client_);

@@ -95,6 +95,10 @@ class oracle {
   // --- Consumers.
   client& add_client(std::string name, const member_plan& p);
   std::shared_ptr<kawait::observer> watch(client& c);
+  /// Its buffers have kept to their budget.
+  void check_buffers(const client& c);
+  /// It has closed: nothing is buffered any more.
+  void check_given_back(const client& c);
   /// The consumer is about to be destroyed, or has been.
   void on_gone(client& c);
 
@@ -160,7 +164,6 @@ class oracle {
   // What has become of it (oracle_samples.cpp).
   void check_committed();
   void check_owners();
-  void check_buffers();
   void check_deadlines();
   void check_attempts();
   std::chrono::milliseconds lag() const { return prompt_ ? std::chrono::milliseconds(0) : std::chrono::milliseconds(90'000); }
@@ -172,6 +175,7 @@ class oracle {
   bool prompt_;   ///< What arrives was sent at the same time.
   bool calm_;     ///< Nothing goes wrong that is not ours.
   bool lossy_;    ///< Offsets may be out of range.
+  std::size_t head_room_;
   bool has_manual_ = false;  ///< Who commits by hand does not try again what failed.
   std::vector<std::unique_ptr<client>> clients_;
   std::vector<violation> violations_;
@@ -185,6 +189,7 @@ class oracle {
 };
 
 inline constexpr const char* group = "g";
+inline constexpr std::size_t fetch_buffer_bytes = std::size_t{1} << 20, decompression_limit = std::size_t{1} << 20;
 inline constexpr std::chrono::milliseconds rebalance_timeout{6000};
 inline constexpr std::chrono::milliseconds revocation_time = rebalance_timeout * 9 / 10;
 
