@@ -24,9 +24,9 @@ void ledger::look() {
       b.at.erase(from, b.at.end());
       for (const auto& [offset, e] : b.at) {
         if (e->marker < end) continue;
-        // Whether its transaction was committed, the log does not say any more.
-        e->excused = true;
-        e->what = fate::committed;
+        // Its transaction is open again, and will be aborted: who had read it saw it committed, nobody else has to.
+        e->excused |= committed_only_ && e->what == fate::committed;
+        e->marker = -1;
       }
       b.end = end;
     }

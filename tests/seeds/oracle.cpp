@@ -153,6 +153,9 @@ void oracle::check_buffers(const client& c) {
 }
 
 void oracle::check_given_back(const client& c) {
+  // What was given up at its deadline may be in hand still.
+  const bool is_working = std::any_of(c.owned.begin(), c.owned.end(), [](const auto& o) { return o->in_hand > 0; });
+  if (is_working) return;
   const std::size_t held = c.consumer->engine()->buffers().charged();
   if (held > 0) fail(invariant::bounded_memory, c.name + " has closed, and holds " + std::to_string(held) + " bytes still");
 }

@@ -97,7 +97,7 @@ class oracle {
   std::shared_ptr<kawait::observer> watch(client& c);
   /// Its buffers have kept to their budget.
   void check_buffers(const client& c);
-  /// It has closed: nothing is buffered any more.
+  /// It has closed: nothing is buffered any more but what is in hand.
   void check_given_back(const client& c);
   /// The consumer is about to be destroyed, or has been.
   void on_gone(client& c);

@@ -270,9 +270,7 @@ void oracle::saw(client& c, holding& h, const topic_id_partition& where, std::in
   const auto name = ledger_.name_of(where);
   const std::string what = c.name + " got " + (name ? name->to_string() : where.topic_id.to_string()) + " at " + std::to_string(offset);
   if (value == "aborted") {  // of a fault, whose offsets nobody knows
-    // A truncation may have taken the marker and left the records; whose they are the embedded log does not know any more.
-    const book* const b = ledger_.find(where);
-    if (plan_.committed_only && !(b && b->truncated)) fail(invariant::decided_only, what + ": aborted");
+    if (plan_.committed_only) fail(invariant::decided_only, what + ": aborted");
     return;
   }
   entry* e = value ? ledger_.find(*value) : nullptr;

@@ -21,7 +21,7 @@ inline bool is_empty_from(const wire::batch_header& header, std::span<const std:
   return !reader.next(unused) && !reader.error();
 }
 
-/// The most output of compressed batches in one hand-out: decompression runs on the consumer's executor, in slices that let others in.
+/// The most output of compressed batches in one hand-out: decompression runs on the consumer's executor, which others want, too.
 inline constexpr std::size_t inflated_per_lease = std::size_t{1} << 20;
 
 }  // namespace detail
