@@ -242,6 +242,7 @@ asio::awaitable<void> read_partition(std::shared_ptr<life> self, kawait::partiti
       b = co_await p.async_next();
     } catch (const std::system_error& e) {
       if (is_aborted(e)) throw;
+      self->on().watch.check_survives(self->seen(), "a read", e.code());
       failed = true;
     }
     if (failed) {
@@ -310,6 +311,7 @@ asio::awaitable<void> life::pull(std::shared_ptr<life> self) {
       b = co_await self->consumer_->async_next();
     } catch (const std::system_error& e) {
       if (is_aborted(e)) throw;
+      self->on().watch.check_survives(self->seen(), "a read", e.code());
       failed = true;
     }
     if (!self->consumer_) co_return;

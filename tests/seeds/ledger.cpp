@@ -37,10 +37,6 @@ void ledger::look() {
     const auto alive = ids_.find(b.name.topic);
     b.gone = alive == ids_.end() || alive->second != where.topic_id;
   }
-  for (auto& [where, b] : books_) {
-    b.inherits = std::any_of(books_.begin(), books_.end(),
-                             [&](const auto& other) { return other.second.gone && other.second.name == b.name; });
-  }
 }
 
 void ledger::append(const topic_partition& p, int count, const testing::append_options& how) {
@@ -74,7 +70,7 @@ void ledger::decide(std::int64_t producer, bool commit) {
   if (mine.empty()) return;
   const book& b = books_.at(mine.front()->where);
   if (b.gone) return;
-  // Of a transaction that truncation took away nothing is left to decide; of one that it cut nothing is cut within our batches.
+  // Its coordinator knows nothing of truncations: there is a marker, whatever is left to be decided.
   broker_.end_transaction(b.name.topic, b.name.partition, producer, commit);
   look();
   for (entry* e : mine) {

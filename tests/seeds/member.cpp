@@ -126,7 +126,6 @@ void life::subscribe(const std::vector<std::string>& topics, bool pattern) {
 void life::close(std::chrono::milliseconds timeout) {
   if (!consumer_) return;
   client_.closing = true;
-  client_.closing_since = stage_.world.now();
   // One that stands still, or whose clock jumps, is late.
   const bool punctual = plan_.what != interruption::freeze && !stage_.script.has_fault("clients-stopped");
   const auto one = begin("async_close", punctual ? timeout + 1s : 0ms);

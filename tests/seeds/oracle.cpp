@@ -22,13 +22,6 @@ bool is_prompt(const plan& p) {
          std::none_of(std::begin(delays), std::end(delays), [&](std::string_view name) { return p.has_fault(name); });
 }
 
-/// Offsets may go out of range, or start anew.
-bool is_lossy(const plan& p) {
-  return std::any_of(p.faults.begin(), p.faults.end(), [](const fault_plan& f) {
-    return kawait::testing::find_fault(f.name).outcome == kawait::testing::fault_outcome::loss;
-  });
-}
-
 /// What buffers may hold beside their budget (config::fetch_buffer_bytes). Of the record batches only bombs are larger than a
 /// partition's share: each may be a partition's own.
 std::size_t head_room_of(const plan& p) {
@@ -54,7 +47,6 @@ oracle::oracle(kawait::testing::world& w, kawait::testing::broker& b, const plan
       ledger_(b, p.committed_only),
       prompt_(is_prompt(p)),
       calm_(prompt_ && p.faults.empty() && p.answers_lost_percent == 0),
-      lossy_(is_lossy(p)),
       head_room_(head_room_of(p)) {
   has_manual_ = std::any_of(p.members.begin(), p.members.end(), [](const member_plan& m) { return m.manual; });
 }
@@ -104,6 +96,11 @@ void oracle::check_attempts() {
   attempts_ = all;
 }
 
+// A commit that was under way when its log was truncated, or its topic made anew under the same name, names offsets of old.
+bool oracle::is_sound(const book* b) const {
+  return b && !b->gone && !b->truncated && !b->inherits;
+}
+
 void oracle::check_committed() {
   for (const suspicion& s : std::exchange(suspicions_, {})) {
     const auto now = broker_.committed(group, s.name.topic, s.name.partition);
@@ -117,8 +114,7 @@ void oracle::check_committed() {
     const auto committed = broker_.committed(group, b.name.topic, b.name.partition);
     std::int64_t& checked = checked_[where];
     if (!committed || *committed == checked) continue;
-    // A commit that was under way when its log was truncated, or its topic made anew under the same name, names offsets of old.
-    if (*committed > checked && !b.truncated && !lossy_) {
+    if (*committed > checked && is_sound(&b)) {
       const entry* e = ledger_.first_missing(where, checked, *committed);
       if (e) {
         fail(invariant::at_least_once, b.name.to_string() + " is committed at " + std::to_string(*committed) + ", though " +
@@ -132,7 +128,7 @@ void oracle::check_committed() {
 void oracle::check_owners() {
   std::map<topic_id_partition, const client*> owners;
   for (const auto& c : clients_) {
-    if (!c->alive || !c->consumer) continue;
+    if (!c->consumer) continue;
     const auto member = broker_.group().member(group, c->consumer->member_id());
     // Who is behind does not know yet what has become of it.
     if (!member || member->epoch != c->consumer->member_epoch() || member->client_id != c->name) continue;
@@ -143,6 +139,13 @@ void oracle::check_owners() {
       fail(invariant::one_owner, o->name.to_string() + " is " + other->second->name + "'s and " + c->name + "'s");
     }
   }
+}
+
+void oracle::check_survives(const client& c, std::string_view what, std::error_code why) {
+  // Who has not joined yet may not have found the cluster, or has found its predecessor in the group.
+  if (plan_.is_hostile() || c.id.empty()) return;
+  if (why == kawait::errc::closed || why == asio::error::operation_aborted) return;
+  fail(invariant::survives, c.name + ": " + std::string(what) + " failed: " + why.message());
 }
 
 void oracle::check_buffers(const client& c) {
@@ -164,7 +167,7 @@ std::optional<std::string> oracle::unsettled(bool strictly) {
   ledger_.look();
   for (auto& [where, b] : ledger_.books()) {
     // Of a place that the application named nobody knows the leader epoch, by which truncation is found.
-    if (b.gone || (b.sought && b.truncated) || (b.inherits && plan_.generation == kawait::testing::kafka_generation::v4_0)) continue;
+    if (b.gone || b.inherits || (b.sought && b.truncated)) continue;
     if (const entry* e = ledger_.first_missing(where, 0, b.end)) {
       return b.name.to_string() + " at " + std::to_string(e->offset) + " was not read";
     }
@@ -184,7 +187,7 @@ std::optional<std::string> oracle::unsettled(bool strictly) {
 
 std::optional<std::string> oracle::silent(std::chrono::milliseconds within) const {
   for (const auto& c : clients_) {
-    if (!c->alive || c->closing || !c->consumer) continue;
+    if (!c->consumer || c->closing) continue;
     if (!c->last_heartbeat || *c->last_heartbeat + within < world_.now()) return c->name;
   }
   return std::nullopt;

@@ -95,6 +95,7 @@ class oracle::watcher final : public kawait::observer {
     tell("warning: " + e.reason.to_string());
   }
   void on_ended(const ended& e) override {
+    if (e.reason) oracle_.check_survives(client_, "the consumer", e.reason.code);
     oracle_.reach(e.reason ? "ended: " + e.reason.code.message() : "ended: closed");
     tell("ended: " + (e.reason ? e.reason.to_string() : "closed"));
   }
@@ -118,7 +119,6 @@ client& oracle::add_client(std::string name, const member_plan& p) {
 }
 
 void oracle::on_gone(client& c) {
-  c.alive = false;
   c.consumer = nullptr;
   for (const auto& o : c.owned) {
     if (!o->is_live()) continue;
@@ -162,7 +162,6 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
   for (const auto& o : c.owned) {
     if (o->name != e.partition || o->at != phase::revoking) continue;
     o->at = phase::over;
-    o->drained = e.outcome.code != kawait::errc::lost;
     o->ended = world_.now();
     const auto took = world_.now() - o->revoked;
     if (e.outcome.code == kawait::errc::revocation_deadline && prompt_ && c.reads_itself && o->in_hand == 0) {
@@ -174,7 +173,7 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
     if (!e.outcome && o->in_hand > 0) {
       fail(invariant::drained_first, c.name + " gave " + o->name.to_string() + " up with work in hand, before the deadline");
     }
-    if (!e.outcome && !c.manual && o->began && o->turn == 0 && !lossy_ && !plan_.is_hostile()) {
+    if (!e.outcome && !c.manual && o->began && o->turn == 0 && is_sound(book_of(*o)) && !plan_.is_hostile()) {
       // What is done is committed: the low-water mark of this stay.
       const auto committed = broker_.committed(group, o->name.topic, o->name.partition);
       const auto run = o->done.find(o->base);
@@ -227,11 +226,11 @@ void oracle::on_delivered(client& c, const kawait::observer::delivered& e) {
 void oracle::check_delivered(client& c, ownership& o, const kawait::observer::delivered& e) {
   const std::string what = c.name + " delivers of " + e.partition.to_string() + " from " + std::to_string(e.first_offset);
   if (o.sought || o.resets != c.resets) return begin_turn(o, e.first_offset);
-  const book* b = ledger_.current(e.partition);
+  const book* b = book_of(o);
   if (!o.began) {
     const auto committed = broker_.committed(group, e.partition.topic, e.partition.partition);
     o.base = o.next = e.first_offset;
-    if (!b || lossy_) return;
+    if (!is_sound(b)) return;
     if (broker_.group().owner(group, e.partition) != c.id) return;  // one that was expelled, and is yet to hear of it
     if (committed && e.first_offset < *committed) {
       return fail(invariant::reset_on_reason, what + ", committed is " + std::to_string(*committed));
@@ -239,9 +238,8 @@ void oracle::check_delivered(client& c, ownership& o, const kawait::observer::de
     o.base = o.next = committed.value_or(0);
   }
   if (e.first_offset < o.next) return fail(invariant::ascending, what + " after " + std::to_string(o.next));
-  const auto id = ledger_.current_id(e.partition);
-  if (!id || lossy_) return;
-  const entry* missed = ledger_.first_missing(*id, o.next, e.first_offset, true);
+  if (!is_sound(b)) return;
+  const entry* missed = ledger_.first_missing(*o.where, o.next, e.first_offset, true);
   if (missed) fail(invariant::ascending, what + " and leaves " + std::to_string(missed->offset) + " out");
 }
 
