@@ -37,7 +37,7 @@ struct book {
   bool truncated = false;
   bool sought = false;  ///< By a handler.
   bool gone = false;  ///< The topic id is.
-  /// A late commit of an earlier topic's was taken for this one's, which has the name (before Kafka 4.2): it is then read from there.
+  /// A late commit of an earlier topic's was taken for this one's, which has its name (before Kafka 4.2), and is read from there.
   bool inherits = false;
 };
 

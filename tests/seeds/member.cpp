@@ -51,11 +51,13 @@ kawait::config life::settings() const {
   return c;
 }
 
-std::shared_ptr<pending> life::begin(std::string what, std::chrono::milliseconds limit) {
+std::shared_ptr<pending> life::begin(std::string what, std::chrono::milliseconds timeout) {
   auto p = std::make_shared<pending>();
   p->what = client_.name + ": " + what;
   p->begun = stage_.world.now();
-  p->limit = limit;
+  // One that stands still, or whose clock jumps, is late.
+  const bool is_punctual = plan_.what != interruption::freeze && !stage_.script.has_fault("clients-stopped");
+  if (is_punctual && timeout > 0ms) p->limit = timeout + 1s;
   pending_.push_back(p);
   return p;
 }
@@ -126,9 +128,8 @@ void life::subscribe(const std::vector<std::string>& topics, bool pattern) {
 void life::close(std::chrono::milliseconds timeout) {
   if (!consumer_) return;
   client_.closing = true;
-  // One that stands still, or whose clock jumps, is late.
-  const bool punctual = plan_.what != interruption::freeze && !stage_.script.has_fault("clients-stopped");
-  const auto one = begin("async_close", punctual ? timeout + 1s : 0ms);
+  was_member_ = stage_.broker.group().member(group, client_.id).has_value();
+  const auto one = begin("async_close", timeout);
   consumer_->async_close(kawait::close_options(timeout), [self = shared_from_this(), one](std::error_code ec) {
     self->complete(one);
     self->closed_ = ec;
@@ -138,8 +139,9 @@ void life::close(std::chrono::milliseconds timeout) {
 
 void life::leave() {
   if (!consumer_ || has_ended()) return;
-  const auto one = begin("async_unsubscribe");
-  consumer_->async_unsubscribe(8s, [self = shared_from_this(), one](std::error_code ec) {
+  constexpr auto timeout = 8s;
+  const auto one = begin("async_unsubscribe", timeout);
+  consumer_->async_unsubscribe(timeout, [self = shared_from_this(), one](std::error_code ec) {
     self->complete(one);
     self->stage_.watch.reach("unsubscribe: " + (ec ? ec.message() : "well"));
   });
@@ -163,6 +165,10 @@ void life::check_completed() {
 }
 
 void life::check_left() {
+  // Who was expelled before all was well may hear of it only in closing.
+  if (closed_ && *closed_ && was_member_) {
+    stage_.watch.fail(invariant::leaves, client_.name + " has not closed well: " + closed_->message());
+  }
   if (!closed_ || *closed_ || client_.id.empty()) return;
   const auto m = stage_.broker.group().member(group, client_.id);
   if (m && (plan_.instance.empty() || m->epoch != -2)) {

@@ -216,7 +216,9 @@ void oracle::on_delivered(client& c, const kawait::observer::delivered& e) {
   if (!o || o->at != phase::owned) {
     return fail(invariant::within_ownership, c.name + " delivers of " + e.partition.to_string() + ", which is not its own");
   }
-  if (c.fenced && *c.fenced < world_.now()) return fail(invariant::one_owner, c.name + " delivers though it was told that it is fenced");
+  if (c.fenced && *c.fenced < world_.now()) {
+    return fail(invariant::one_owner, c.name + " delivers though it was told that it is fenced");
+  }
   check_delivered(c, *o, e);
   o->next = e.next_offset;
   o->resets = c.resets;
@@ -266,7 +268,8 @@ holding oracle::take(client& c, const topic_partition& p, std::int64_t first, st
 void oracle::saw(client& c, holding& h, const topic_id_partition& where, std::int64_t offset,
                  std::optional<std::string_view> value) {
   const auto name = ledger_.name_of(where);
-  const std::string what = c.name + " got " + (name ? name->to_string() : where.topic_id.to_string()) + " at " + std::to_string(offset);
+  const std::string of = name ? name->to_string() : where.topic_id.to_string();
+  const std::string what = c.name + " got " + of + " at " + std::to_string(offset);
   if (value == "aborted") {  // of a fault, whose offsets nobody knows
     if (plan_.committed_only) fail(invariant::decided_only, what + ": aborted");
     return;

@@ -144,7 +144,8 @@ void draw_faults(dice& d, plan& p) {
     if (f.outcome == fault_outcome::loss && !lossy) continue;
     p.faults.push_back(draw_fault(d, p, f));
   }
-  const bool any = std::any_of(p.faults.begin(), p.faults.end(), [](const fault_plan& f) { return f.scope == fault_scope::connection; });
+  const bool any = std::any_of(p.faults.begin(), p.faults.end(),
+                               [](const fault_plan& f) { return f.scope == fault_scope::connection; });
   if (!any && d.chance(25)) p.latency_ms = d.between(1, 80);
   if (d.chance(25)) p.answers_lost_percent = d.pick(std::vector<int>{5, 20, 50});
   std::stable_sort(p.faults.begin(), p.faults.end(), [](const fault_plan& a, const fault_plan& b) { return a.at_ms < b.at_ms; });
@@ -175,7 +176,8 @@ plan make_plan(std::uint64_t seed) {
 namespace {
 
 void print(std::ostream& out, const member_plan& m) {
-  static constexpr const char* styles[] = {"partitions", "batches", "records", "records by key", "records in any order", "events", "pulls"};
+  static constexpr const char* styles[] = {"partitions",           "batches", "records", "records by key",
+                                           "records in any order", "events",  "pulls"};
   static constexpr const char* interruptions[] = {"", "closes", "crashes", "is frozen", "unsubscribes"};
   out << "  member " << m.name << ": " << styles[static_cast<int>(m.how)];
   if (!m.instance.empty()) out << ", static " << m.instance;
