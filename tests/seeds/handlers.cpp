@@ -95,9 +95,10 @@ asio::awaitable<void> go_elsewhere(life& l, const kawait::partition& p, std::int
   dice& d = l.draw();
   if (l.on().healed) co_return;
   if (d.chance(m.seeks_percent) && p.end_reason() == kawait::end_reason::none) {
+    const int by = d.between(-5, 5);
     const book* b = l.on().watch.book_of_records().find(p.info()->id);
-    const std::int64_t to = std::clamp<std::int64_t>(next + d.between(-5, 5), 0, b && !b->gone ? b->end : 0);
     if (b && !b->gone) {
+      const std::int64_t to = std::clamp<std::int64_t>(next + by, 0, b->end);
       l.on().watch.on_seek(l.seen(), p.info()->id, next, to);
       p.seek(to);
     }
@@ -242,6 +243,7 @@ asio::awaitable<void> read_partition(std::shared_ptr<life> self, kawait::partiti
       b = co_await p.async_next();
     } catch (const std::system_error& e) {
       if (is_aborted(e)) throw;
+      self->on().watch.check_survives(self->seen(), "a read", e.code());
       failed = true;
     }
     if (failed) {
@@ -310,6 +312,7 @@ asio::awaitable<void> life::pull(std::shared_ptr<life> self) {
       b = co_await self->consumer_->async_next();
     } catch (const std::system_error& e) {
       if (is_aborted(e)) throw;
+      self->on().watch.check_survives(self->seen(), "a read", e.code());
       failed = true;
     }
     if (!self->consumer_) co_return;

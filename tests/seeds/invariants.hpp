@@ -26,7 +26,8 @@ enum class invariant {
   bounded_memory,
   bounded_retries,
   deterministic = 18,
-  leaves
+  leaves,
+  survives
 };
 
 constexpr std::string_view words_of(invariant i) {
@@ -49,6 +50,7 @@ constexpr std::string_view words_of(invariant i) {
     case invariant::bounded_retries: return "nothing is repeated without a pause";
     case invariant::deterministic: return "a seed is one run";
     case invariant::leaves: return "who closes has committed what is done, and has left the group";
+    case invariant::survives: return "what can be got over ends no consumer, and fails no read";
   }
   return "";
 }

@@ -24,9 +24,9 @@ void ledger::look() {
       b.at.erase(from, b.at.end());
       for (const auto& [offset, e] : b.at) {
         if (e->marker < end) continue;
-        // Whether its transaction was committed, the log does not say any more.
-        e->excused = true;
-        e->what = fate::committed;
+        // Its transaction is open again, and will be aborted: who had read it saw it committed, nobody else has to.
+        e->excused |= committed_only_ && e->what == fate::committed;
+        e->marker = -1;
       }
       b.end = end;
     }
@@ -36,10 +36,6 @@ void ledger::look() {
   for (auto& [where, b] : books_) {
     const auto alive = ids_.find(b.name.topic);
     b.gone = alive == ids_.end() || alive->second != where.topic_id;
-  }
-  for (auto& [where, b] : books_) {
-    b.inherits = std::any_of(books_.begin(), books_.end(),
-                             [&](const auto& other) { return other.second.gone && other.second.name == b.name; });
   }
 }
 
@@ -74,7 +70,7 @@ void ledger::decide(std::int64_t producer, bool commit) {
   if (mine.empty()) return;
   const book& b = books_.at(mine.front()->where);
   if (b.gone) return;
-  // Of a transaction that truncation took away nothing is left to decide; of one that it cut nothing is cut within our batches.
+  // Its coordinator knows nothing of truncations: there is a marker, whatever is left to be decided.
   broker_.end_transaction(b.name.topic, b.name.partition, producer, commit);
   look();
   for (entry* e : mine) {

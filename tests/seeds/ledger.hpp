@@ -37,7 +37,7 @@ struct book {
   bool truncated = false;
   bool sought = false;  ///< By a handler.
   bool gone = false;  ///< The topic id is.
-  /// An earlier topic had its name: before Kafka 4.2 a late commit of that one's is taken for this one's, which is then read from there.
+  /// A late commit of an earlier topic's was taken for this one's, which has its name (before Kafka 4.2), and is read from there.
   bool inherits = false;
 };
 
@@ -65,7 +65,6 @@ class ledger {
   /// log any more is excused.
   entry* first_missing(const kawait::topic_id_partition& p, std::int64_t from, std::int64_t to, bool even_done = false);
   bool is_wanted(const entry& e) const { return !e.replaced && !e.excused && (!committed_only_ || e.what != fate::aborted); }
-  bool committed_only() const noexcept { return committed_only_; }
   std::map<kawait::topic_id_partition, book>& books() noexcept { return books_; }
 
  private:

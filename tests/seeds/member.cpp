@@ -42,7 +42,7 @@ kawait::config life::settings() const {
   c.client_id(client_.name).group_id(group).auto_offset_reset(kawait::offset_reset::earliest);
   c.rebalance_timeout(rebalance_timeout).max_poll_interval(10s);
   c.auto_commit(!plan_.manual).auto_commit_interval(plan_.commits_ms * 1ms);
-  c.fetch_max_wait(2s).fetch_buffer_bytes(1 << 20).decompression_limit(1 << 20).metadata_max_age(20s);
+  c.fetch_max_wait(2s).fetch_buffer_bytes(fetch_buffer_bytes).decompression_limit(decompression_limit).metadata_max_age(20s);
   c.request_timeout(4s).default_api_timeout(10s).connection_setup_timeout(3s).retry_backoff_max(500ms);
   c.isolation(stage_.script.committed_only ? kawait::isolation_level::read_committed : kawait::isolation_level::read_uncommitted);
   if (stage_.script.small_fetches) c.max_partition_fetch_bytes(300);
@@ -51,11 +51,13 @@ kawait::config life::settings() const {
   return c;
 }
 
-std::shared_ptr<pending> life::begin(std::string what, std::chrono::milliseconds limit) {
+std::shared_ptr<pending> life::begin(std::string what, std::chrono::milliseconds timeout) {
   auto p = std::make_shared<pending>();
   p->what = client_.name + ": " + what;
   p->begun = stage_.world.now();
-  p->limit = limit;
+  // One that stands still, or whose clock jumps, is late.
+  const bool is_punctual = plan_.what != interruption::freeze && !stage_.script.has_fault("clients-stopped");
+  if (is_punctual && timeout > 0ms) p->limit = timeout + 1s;
   pending_.push_back(p);
   return p;
 }
@@ -126,10 +128,8 @@ void life::subscribe(const std::vector<std::string>& topics, bool pattern) {
 void life::close(std::chrono::milliseconds timeout) {
   if (!consumer_) return;
   client_.closing = true;
-  client_.closing_since = stage_.world.now();
-  // One that stands still, or whose clock jumps, is late.
-  const bool punctual = plan_.what != interruption::freeze && !stage_.script.has_fault("clients-stopped");
-  const auto one = begin("async_close", punctual ? timeout + 1s : 0ms);
+  was_member_ = stage_.broker.group().member(group, client_.id).has_value();
+  const auto one = begin("async_close", timeout);
   consumer_->async_close(kawait::close_options(timeout), [self = shared_from_this(), one](std::error_code ec) {
     self->complete(one);
     self->closed_ = ec;
@@ -139,8 +139,9 @@ void life::close(std::chrono::milliseconds timeout) {
 
 void life::leave() {
   if (!consumer_ || has_ended()) return;
-  const auto one = begin("async_unsubscribe");
-  consumer_->async_unsubscribe(8s, [self = shared_from_this(), one](std::error_code ec) {
+  constexpr auto timeout = 8s;
+  const auto one = begin("async_unsubscribe", timeout);
+  consumer_->async_unsubscribe(timeout, [self = shared_from_this(), one](std::error_code ec) {
     self->complete(one);
     self->stage_.watch.reach("unsubscribe: " + (ec ? ec.message() : "well"));
   });
@@ -150,6 +151,8 @@ void life::destroy() {
   if (!consumer_) return;
   thaw();
   stage_.watch.note(client_.name, "is destroyed");
+  stage_.watch.check_buffers(client_);
+  if (closed_ && !*closed_) stage_.watch.check_given_back(client_);
   client_.consumer = nullptr;
   consumer_.reset();
   stage_.watch.on_gone(client_);
@@ -162,6 +165,10 @@ void life::check_completed() {
 }
 
 void life::check_left() {
+  // Who was expelled before all was well may hear of it only in closing.
+  if (closed_ && *closed_ && was_member_) {
+    stage_.watch.fail(invariant::leaves, client_.name + " has not closed well: " + closed_->message());
+  }
   if (!closed_ || *closed_ || client_.id.empty()) return;
   const auto m = stage_.broker.group().member(group, client_.id);
   if (m && (plan_.instance.empty() || m->epoch != -2)) {

@@ -77,7 +77,8 @@ class life : public std::enable_shared_from_this<life> {
   void spawn(asio::awaitable<void> what, std::string name);
 
  private:
-  std::shared_ptr<pending> begin(std::string what, std::chrono::milliseconds limit = std::chrono::milliseconds(0));
+  /// Without a time-out it may take as long as it likes.
+  std::shared_ptr<pending> begin(std::string what, std::chrono::milliseconds timeout = std::chrono::milliseconds(0));
   void complete(const std::shared_ptr<pending>& p);
   kawait::config settings() const;
   asio::any_io_executor handlers();
@@ -99,6 +100,7 @@ class life : public std::enable_shared_from_this<life> {
   std::vector<std::shared_ptr<pending>> pending_;
   std::optional<time_point> ended_;
   std::optional<std::error_code> closed_;
+  bool was_member_ = false;  ///< When it was told to close.
 };
 
 /// Plays one member's part of the plan.

@@ -34,7 +34,6 @@ struct ownership {
   phase at = phase::owned;
   std::int32_t epoch = -1;  ///< At which it was assigned.
   time_point since{}, revoked{}, ended{};
-  bool drained = false;     ///< It ended by being given up in order.
   bool asked_offset = false;
   bool sought = false;      ///< The next delivery begins wherever it likes.
   bool began = false;       ///< There was a delivery.
@@ -63,8 +62,7 @@ struct client {
   std::string name;
   bool manual = false;
   bool reads_itself = false;      ///< No handler of for_each_* has to return.
-  bool alive = true, closing = false;
-  time_point closing_since{};
+  bool closing = false;
   std::string id;                 ///< Of the member.
   std::uint64_t resets = 0;
   std::vector<std::shared_ptr<ownership>> owned;
@@ -73,7 +71,7 @@ struct client {
   std::optional<time_point> fenced;  ///< It was told so.
   std::int64_t second = -1;
   int requests_in_second = 0;
-  kawait::consumer* consumer = nullptr;
+  kawait::consumer* consumer = nullptr;  ///< While there is one.
 
   ownership* live(const kawait::topic_partition& p) const;
   std::shared_ptr<ownership> newest(const kawait::topic_partition& p) const;
@@ -95,6 +93,12 @@ class oracle {
   // --- Consumers.
   client& add_client(std::string name, const member_plan& p);
   std::shared_ptr<kawait::observer> watch(client& c);
+  /// Something of it (a read, the consumer) has failed: there must be a reason.
+  void check_survives(const client& c, std::string_view what, std::error_code why);
+  /// Its buffers have kept to their budget.
+  void check_buffers(const client& c);
+  /// It has closed: nothing is buffered any more but what is in hand.
+  void check_given_back(const client& c);
   /// The consumer is about to be destroyed, or has been.
   void on_gone(client& c);
 
@@ -129,7 +133,6 @@ class oracle {
   class watcher;
   struct unanswered {
     std::uint64_t connection;
-    std::string client;
     std::set<kawait::topic_partition> partitions;
   };
   struct suspicion {
@@ -151,16 +154,20 @@ class oracle {
   client* find_client(std::string_view name);
   void on_heartbeat(client& c, const kawait::testing::request_view& v);
   void on_commit(client& c, const kawait::testing::request_view& v);
+  /// A commit that names no topic id.
+  void note_heir(const client& c, const kawait::topic_partition& p);
   void check_commit(client& c, const kawait::topic_partition& p, std::int64_t offset, std::int32_t epoch);
   void on_fetch(client& c, const kawait::testing::request_view& v);
   void on_list_offsets(client& c, const kawait::testing::request_view& v);
   void on_offset_fetch(client& c, const kawait::testing::request_view& v);
   void check_pace(client& c, const kawait::testing::request_view& v);
 
-  // What has become of it (oracle_samples.cpp).
+  // What has become of it.
+  const book* book_of(const ownership& o) { return o.where ? ledger_.find(*o.where) : nullptr; }
+  /// Its offsets mean what they meant.
+  bool is_sound(const book* b) const;
   void check_committed();
   void check_owners();
-  void check_buffers();
   void check_deadlines();
   void check_attempts();
   std::chrono::milliseconds lag() const { return prompt_ ? std::chrono::milliseconds(0) : std::chrono::milliseconds(90'000); }
@@ -171,7 +178,7 @@ class oracle {
   ledger ledger_;
   bool prompt_;   ///< What arrives was sent at the same time.
   bool calm_;     ///< Nothing goes wrong that is not ours.
-  bool lossy_;    ///< Offsets may be out of range.
+  std::size_t head_room_;
   bool has_manual_ = false;  ///< Who commits by hand does not try again what failed.
   std::vector<std::unique_ptr<client>> clients_;
   std::vector<violation> violations_;
@@ -185,6 +192,7 @@ class oracle {
 };
 
 inline constexpr const char* group = "g";
+inline constexpr std::size_t fetch_buffer_bytes = std::size_t{1} << 20, decompression_limit = std::size_t{1} << 20;
 inline constexpr std::chrono::milliseconds rebalance_timeout{6000};
 inline constexpr std::chrono::milliseconds revocation_time = rebalance_timeout * 9 / 10;
 

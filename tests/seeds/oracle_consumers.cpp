@@ -95,6 +95,7 @@ class oracle::watcher final : public kawait::observer {
     tell("warning: " + e.reason.to_string());
   }
   void on_ended(const ended& e) override {
+    if (e.reason) oracle_.check_survives(client_, "the consumer", e.reason.code);
     oracle_.reach(e.reason ? "ended: " + e.reason.code.message() : "ended: closed");
     tell("ended: " + (e.reason ? e.reason.to_string() : "closed"));
   }
@@ -118,7 +119,6 @@ client& oracle::add_client(std::string name, const member_plan& p) {
 }
 
 void oracle::on_gone(client& c) {
-  c.alive = false;
   c.consumer = nullptr;
   for (const auto& o : c.owned) {
     if (!o->is_live()) continue;
@@ -162,7 +162,6 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
   for (const auto& o : c.owned) {
     if (o->name != e.partition || o->at != phase::revoking) continue;
     o->at = phase::over;
-    o->drained = e.outcome.code != kawait::errc::lost;
     o->ended = world_.now();
     const auto took = world_.now() - o->revoked;
     if (e.outcome.code == kawait::errc::revocation_deadline && prompt_ && c.reads_itself && o->in_hand == 0) {
@@ -174,7 +173,7 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
     if (!e.outcome && o->in_hand > 0) {
       fail(invariant::drained_first, c.name + " gave " + o->name.to_string() + " up with work in hand, before the deadline");
     }
-    if (!e.outcome && !c.manual && o->began && o->turn == 0 && !lossy_ && !plan_.is_hostile()) {
+    if (!e.outcome && !c.manual && o->began && o->turn == 0 && is_sound(book_of(*o)) && !plan_.is_hostile()) {
       // What is done is committed: the low-water mark of this stay.
       const auto committed = broker_.committed(group, o->name.topic, o->name.partition);
       const auto run = o->done.find(o->base);
@@ -217,7 +216,9 @@ void oracle::on_delivered(client& c, const kawait::observer::delivered& e) {
   if (!o || o->at != phase::owned) {
     return fail(invariant::within_ownership, c.name + " delivers of " + e.partition.to_string() + ", which is not its own");
   }
-  if (c.fenced && *c.fenced < world_.now()) return fail(invariant::one_owner, c.name + " delivers though it was told that it is fenced");
+  if (c.fenced && *c.fenced < world_.now()) {
+    return fail(invariant::one_owner, c.name + " delivers though it was told that it is fenced");
+  }
   check_delivered(c, *o, e);
   o->next = e.next_offset;
   o->resets = c.resets;
@@ -227,11 +228,11 @@ void oracle::on_delivered(client& c, const kawait::observer::delivered& e) {
 void oracle::check_delivered(client& c, ownership& o, const kawait::observer::delivered& e) {
   const std::string what = c.name + " delivers of " + e.partition.to_string() + " from " + std::to_string(e.first_offset);
   if (o.sought || o.resets != c.resets) return begin_turn(o, e.first_offset);
-  const book* b = ledger_.current(e.partition);
+  const book* b = book_of(o);
   if (!o.began) {
     const auto committed = broker_.committed(group, e.partition.topic, e.partition.partition);
     o.base = o.next = e.first_offset;
-    if (!b || lossy_) return;
+    if (!is_sound(b)) return;
     if (broker_.group().owner(group, e.partition) != c.id) return;  // one that was expelled, and is yet to hear of it
     if (committed && e.first_offset < *committed) {
       return fail(invariant::reset_on_reason, what + ", committed is " + std::to_string(*committed));
@@ -239,9 +240,8 @@ void oracle::check_delivered(client& c, ownership& o, const kawait::observer::de
     o.base = o.next = committed.value_or(0);
   }
   if (e.first_offset < o.next) return fail(invariant::ascending, what + " after " + std::to_string(o.next));
-  const auto id = ledger_.current_id(e.partition);
-  if (!id || lossy_) return;
-  const entry* missed = ledger_.first_missing(*id, o.next, e.first_offset, true);
+  if (!is_sound(b)) return;
+  const entry* missed = ledger_.first_missing(*o.where, o.next, e.first_offset, true);
   if (missed) fail(invariant::ascending, what + " and leaves " + std::to_string(missed->offset) + " out");
 }
 
@@ -268,11 +268,10 @@ holding oracle::take(client& c, const topic_partition& p, std::int64_t first, st
 void oracle::saw(client& c, holding& h, const topic_id_partition& where, std::int64_t offset,
                  std::optional<std::string_view> value) {
   const auto name = ledger_.name_of(where);
-  const std::string what = c.name + " got " + (name ? name->to_string() : where.topic_id.to_string()) + " at " + std::to_string(offset);
+  const std::string of = name ? name->to_string() : where.topic_id.to_string();
+  const std::string what = c.name + " got " + of + " at " + std::to_string(offset);
   if (value == "aborted") {  // of a fault, whose offsets nobody knows
-    // A truncation may have taken the marker and left the records; whose they are the embedded log does not know any more.
-    const book* const b = ledger_.find(where);
-    if (plan_.committed_only && !(b && b->truncated)) fail(invariant::decided_only, what + ": aborted");
+    if (plan_.committed_only) fail(invariant::decided_only, what + ": aborted");
     return;
   }
   entry* e = value ? ledger_.find(*value) : nullptr;

@@ -53,7 +53,7 @@ void oracle::on_request(const request_view& v) {
   check_committed();
   check_pace(*c, v);
   const auto doomed = doomed_.find(v.connection);
-  if (doomed != doomed_.end() && world_.now() > doomed->second + 5s) {
+  if (doomed != doomed_.end() && world_.now() > doomed->second + (prompt_ ? 0s : 5s)) {
     fail(invariant::matched_answers, c->name + " goes on with connection " + std::to_string(v.connection));
   }
   reach("request: " + std::string(kawait::testing::name_of(v.api)));
@@ -78,7 +78,9 @@ void oracle::check_pace(client& c, const request_view& v) {
     c.requests_in_second = 0;
   }
   if (++c.requests_in_second == 1000) fail(invariant::bounded_retries, c.name + " sends 1000 requests in a second");
-  if (c.requests_in_second > 20'000) throw violation{invariant::bounded_retries, c.name + " sends requests without end, while time stands still"};
+  if (c.requests_in_second > 20'000) {
+    throw violation{invariant::bounded_retries, c.name + " sends requests without end, while time stands still"};
+  }
 }
 
 void oracle::on_heartbeat(client& c, const request_view& v) {
@@ -119,7 +121,6 @@ void oracle::on_unanswered(const request_view& v) {
   if (!q) return;
   unanswered u;
   u.connection = v.connection;
-  u.client = std::string(v.client_id);
   for (const auto& t : q->topics) {
     for (const auto& p : t.partitions) {
       if (const auto name = name_of(ledger_, t, p.partition_index, v.version)) u.partitions.insert(*name);
@@ -137,6 +138,7 @@ void oracle::on_commit(client& c, const request_view& v) {
     for (const auto& p : t.partitions) {
       const auto name = name_of(ledger_, t, p.partition_index, v.version);
       if (!name) continue;
+      if (v.version < 10) note_heir(c, *name);
       check_commit(c, *name, p.committed_offset, q->generation_id_or_member_epoch);
       const ownership* o = c.live(*name);
       all_live = all_live && o;
@@ -148,6 +150,12 @@ void oracle::on_commit(client& c, const request_view& v) {
     fail(invariant::commits_of_owned, c.name + " commits with epoch " + std::to_string(q->generation_id_or_member_epoch) +
                                           " what it was assigned at " + std::to_string(newest));
   }
+}
+
+void oracle::note_heir(const client& c, const topic_partition& p) {
+  const auto last = c.newest(p);
+  book* const b = ledger_.current(p);
+  if (b && last && last->where != ledger_.current_id(p)) b->inherits = true;
 }
 
 void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offset, std::int32_t epoch) {
@@ -171,15 +179,13 @@ void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offs
   if (o->resets != c.resets || (o->turned != time_point() && o->turned + late > world_.now())) return;
   if (o->committed > offset) fail(invariant::committed_is_done, what + " after " + std::to_string(o->committed));
   o->committed = std::max(o->committed, offset);
-  if (!o->began || lossy_) return;
-  const auto id = ledger_.current_id(p);
-  book* b = id ? ledger_.find(*id) : nullptr;
-  if (!b) return;
+  const book* b = book_of(*o);
+  if (!o->began || !is_sound(b)) return;
   // Beyond what was delivered there may be holes, markers and aborted records.
   if (offset > std::max(o->next, b->end)) return fail(invariant::committed_is_done, what + ", behind the end");
   for (auto i = b->at.lower_bound(o->base); i != b->at.end() && i->first < offset; ++i) {
     if (!ledger_.is_wanted(*i->second) || o->is_done(i->first)) continue;
-    if (!ledger_.first_missing(*id, i->first, i->first + 1, true)) continue;
+    if (!ledger_.first_missing(*o->where, i->first, i->first + 1, true)) continue;
     return fail(invariant::committed_is_done, what + ", though " + std::to_string(i->first) + " is not done");
   }
 }
@@ -229,13 +235,14 @@ void oracle::on_offset_fetch(client& c, const request_view& v) {
 
 void oracle::on_list_offsets(client& c, const request_view& v) {
   const auto q = decode<protocol::list_offsets_request>(v);
-  if (!q || lossy_) return;
+  if (!q) return;
   for (const auto& t : q->topics) {
     for (const auto& p : t.partitions) {
       const topic_partition name(std::string(t.name), p.partition_index);
       const ownership* o = c.live(name);
       const auto committed = broker_.committed(group, name.topic, name.partition);
-      if (!o || o->sought || o->turn > 0 || !committed || p.timestamp >= 0) continue;
+      if (!o || o->sought || o->turn > 0 || o->resets != c.resets || !committed || p.timestamp >= 0) continue;
+      if (!is_sound(book_of(*o))) continue;
       if (broker_.group().owner(group, name) != c.id) continue;  // one that was expelled, and is yet to hear of it
       if (o->committed >= 0) continue;  // its own, of this stay
       fail(invariant::reset_on_reason, c.name + " asks where " + name.to_string() + " begins or ends, committed is " +

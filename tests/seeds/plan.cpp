@@ -11,6 +11,9 @@ using kawait::testing::fault_outcome;
 using kawait::testing::fault_scope;
 using kawait::testing::kafka_generation;
 
+/// A consumer has to report it, or may.
+bool is_hostile(const fault_info& f) { return f.outcome == fault_outcome::reported || f.outcome == fault_outcome::any; }
+
 std::vector<std::string> some_topics(dice& d, const plan& p) {
   std::vector<std::string> names;
   for (const topic_plan& t : p.topics) {
@@ -113,7 +116,7 @@ fault_plan draw_fault(dice& d, const plan& p, const fault_info& f) {
     one.percent = d.pick(std::vector<int>{2, 10, 30, 100});
     one.times = d.between(1, 4);
   }
-  if (f.outcome == fault_outcome::reported || f.outcome == fault_outcome::any) one.times = d.between(1, 2);
+  if (is_hostile(f)) one.times = d.between(1, 2);
   return one;
 }
 
@@ -137,12 +140,12 @@ void draw_faults(dice& d, plan& p) {
   }
   while (static_cast<int>(p.faults.size()) < count) {
     const fault_info& f = all[d.next() % all.size()];
-    const bool is_hostile = f.outcome == fault_outcome::reported || f.outcome == fault_outcome::any;
-    if (is_hostile && !hostile) continue;
+    if (is_hostile(f) && !hostile) continue;
     if (f.outcome == fault_outcome::loss && !lossy) continue;
     p.faults.push_back(draw_fault(d, p, f));
   }
-  const bool any = std::any_of(p.faults.begin(), p.faults.end(), [](const fault_plan& f) { return f.scope == fault_scope::connection; });
+  const bool any = std::any_of(p.faults.begin(), p.faults.end(),
+                               [](const fault_plan& f) { return f.scope == fault_scope::connection; });
   if (!any && d.chance(25)) p.latency_ms = d.between(1, 80);
   if (d.chance(25)) p.answers_lost_percent = d.pick(std::vector<int>{5, 20, 50});
   std::stable_sort(p.faults.begin(), p.faults.end(), [](const fault_plan& a, const fault_plan& b) { return a.at_ms < b.at_ms; });
@@ -155,10 +158,8 @@ bool plan::has_fault(std::string_view name) const {
 }
 
 bool plan::is_hostile() const {
-  return std::any_of(faults.begin(), faults.end(), [](const fault_plan& f) {
-    const fault_outcome o = kawait::testing::find_fault(f.name).outcome;
-    return o == fault_outcome::reported || o == fault_outcome::any;
-  });
+  return std::any_of(faults.begin(), faults.end(),
+                     [](const fault_plan& f) { return seeds::is_hostile(kawait::testing::find_fault(f.name)); });
 }
 
 plan make_plan(std::uint64_t seed) {
@@ -172,17 +173,13 @@ plan make_plan(std::uint64_t seed) {
   return p;
 }
 
-std::string_view name_of(style s) {
-  static constexpr std::string_view names[] = {"partitions",     "batches",           "records", "records by key",
-                                               "records in any order", "events", "pulls"};
-  return names[static_cast<int>(s)];
-}
-
 namespace {
 
 void print(std::ostream& out, const member_plan& m) {
+  static constexpr const char* styles[] = {"partitions",           "batches", "records", "records by key",
+                                           "records in any order", "events",  "pulls"};
   static constexpr const char* interruptions[] = {"", "closes", "crashes", "is frozen", "unsubscribes"};
-  out << "  member " << m.name << ": " << name_of(m.how);
+  out << "  member " << m.name << ": " << styles[static_cast<int>(m.how)];
   if (!m.instance.empty()) out << ", static " << m.instance;
   if (m.commits_ms != 1000) out << ", commits every " << m.commits_ms << " ms";
   if (m.manual) out << ", manual commits";

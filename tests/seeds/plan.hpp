@@ -4,12 +4,10 @@
 
 #include <cstdint>
 #include <iosfwd>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <kawait/runtime/options.hpp>
 #include <kawait/testing/fault_catalogue.hpp>
 #include <kawait/testing/generation.hpp>
 #include <kawait/wire/compression.hpp>
@@ -128,6 +126,5 @@ struct plan {
 
 plan make_plan(std::uint64_t seed);
 std::ostream& operator<<(std::ostream& out, const plan& p);
-std::string_view name_of(style s);
 
 }  // namespace seeds

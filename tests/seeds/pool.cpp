@@ -1,6 +1,7 @@
 #include "pool.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -189,7 +190,7 @@ summary run_seeds(const std::vector<std::uint64_t>& all, const std::function<out
       of.push_back(&w);
     }
     if (waits.empty()) break;
-    if (::poll(waits.data(), waits.size(), 1000) < 0) break;
+    if (::poll(waits.data(), waits.size(), 1000) < 0 && errno != EINTR) throw std::runtime_error("no poll");
     for (std::size_t i = 0; i < of.size(); ++i) {
       if (waits[i].revents != 0) {
         of[i]->read(s);

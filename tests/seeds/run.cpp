@@ -69,7 +69,7 @@ class run {
   void beat();
   void append_everywhere();
   void close_all();
-  int now_ms() const { return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(world_.now() - start_).count()); }
+  int now_ms() const { return static_cast<int>((world_.now() - start_) / 1ms); }
 
   const plan& plan_;
   testing::world world_;
@@ -85,7 +85,11 @@ class run {
 };
 
 run::run(const plan& p, std::ostream* trace)
-    : plan_(p), world_(p.seed), start_(world_.now()), broker_(std::make_unique<testing::broker>(world_, options_of(p))), dice_(p.seed) {
+    : plan_(p),
+      world_(p.seed),
+      start_(world_.now()),
+      broker_(std::make_unique<testing::broker>(world_, options_of(p))),
+      dice_(p.seed) {
   if (trace) world_.trace(*trace);
   faults_ = std::make_unique<testing::faults>(*broker_, p.seed);
   oracle_ = std::make_unique<oracle>(world_, *broker_, p);
@@ -257,7 +261,8 @@ bool run::settle(std::chrono::seconds limit, bool strictly) {
     pass(1000);
     left = oracle_->unsettled(strictly);
     if (!left) {
-      oracle_->reach(waited < 10s ? "settled: in 10 s" : waited < 20s ? "settled: in 20 s" : waited < 30s ? "settled: in 30 s" : "settled: later");
+      const auto tens = waited / 10s + 1;
+      oracle_->reach(tens > 3 ? "settled: later" : "settled: in " + std::to_string(tens) + "0 s");
       return true;
     }
   }
@@ -288,7 +293,8 @@ void run::close_all() {
   }
   // The broker's side of a connection may have something to wait for.
   if (!world_.run_until([this] { return broker_->connections() == 0; }, 60s)) {
-    oracle_->fail(invariant::bounded_memory, std::to_string(broker_->connections()) + " connections are open after all consumers went");
+    const std::string open = std::to_string(broker_->connections());
+    oracle_->fail(invariant::bounded_memory, open + " connections are open after all consumers went");
   }
 }
 

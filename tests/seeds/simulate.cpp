@@ -125,17 +125,18 @@ int run_many(const arguments& a) {
   const auto begun = std::chrono::steady_clock::now();
   const summary s = run_seeds(a.many, run_one, o);
   report(s, std::chrono::steady_clock::now() - begun);
-  return s.failed.empty() ? 0 : 1;
+  return s.failed.empty() && s.run == a.many.size() ? 0 : 1;
 }
 
 }  // namespace
 }  // namespace seeds
 
 int main(int argc, char** argv) {
+  seeds::arguments a;
   try {
-    const seeds::arguments a = seeds::parse(argc, argv);
-    return a.seed ? seeds::replay(*a.seed) : seeds::run_many(a);
+    a = seeds::parse(argc, argv);
   } catch (const std::logic_error&) {
     return seeds::usage();
   }
+  return a.seed ? seeds::replay(*a.seed) : seeds::run_many(a);
 }

@@ -232,6 +232,37 @@ TEST_CASE("faults: an answer under way is sound when the faults end") {
   CHECK(faults.hits("mute") == 0);
 }
 
+TEST_CASE("faults: a transaction that a truncation has opened again is aborted, one that was open is its producer's") {
+  int reopened = 0, gone = 0;
+  for (std::uint64_t seed = 1; seed <= 16; ++seed) {
+    CAPTURE(seed);
+    testing::world w;
+    testing::broker b(w);
+    b.create_topic("orders", 1);
+    testing::faults faults(b, seed);
+    b.append("orders", 0, numbers(1), testing::append_options::in_transaction(1));
+    b.append("orders", 0, numbers(1), testing::append_options::in_transaction(2));
+    b.end_transaction("orders", 0, 2, true);
+    REQUIRE(faults.act("log-truncated"));
+    const auto& producers = b.log("orders", 0).producers();
+    const auto left = producers.undecided();
+    if (seed % 2 == 0) faults.heal();
+    w.advance(20s);
+    CHECK(producers.undecided().size() == left.count(1));
+    if (!left.contains(2)) {
+      CHECK(b.end_offset("orders", 0) == static_cast<std::int64_t>(left.size()));
+      ++gone;
+      continue;
+    }
+    REQUIRE(b.end_offset("orders", 0) == 3);  // a marker anew
+    b.end_transaction("orders", 0, 1, true);
+    CHECK(b.log("orders", 0).read(0, 1 << 20, true, true).aborted.size() == 1);
+    ++reopened;
+  }
+  CHECK(reopened > 0);
+  CHECK(gone > 0);
+}
+
 TEST_CASE("faults: a condition may heal, make rules and end the faults that ask it") {
   testing::world w;
   testing::broker b(w);

@@ -192,6 +192,20 @@ TEST_CASE("a member joins while the coordinator is away, and begins when it is b
   REQUIRE(t.s.until_done(4, 15s));
 }
 
+TEST_CASE("a member has reached the cluster, though no Metadata was answered before all of it went away", "[group]") {
+  story s;
+  s.otherwise = [](const testing::request_view& r) { return r.api == api_key::metadata ? fault(fault::kind::close_before) : fault(); };
+  actor& a = s.join("a");
+  REQUIRE(s.until([&] { return s.is_member(a); }, 5s));
+  for (const std::int32_t node : s.broker.nodes()) s.broker.stop_node(node);
+  s.world.advance(5min);
+  CHECK(!a.has_ended);
+  s.otherwise = nullptr;
+  for (const std::int32_t node : s.broker.nodes()) s.broker.start_node(node);
+  s.write_all(2);
+  REQUIRE(s.until_done(2, 1min));
+}
+
 TEST_CASE("every connection is cut every second: nothing is lost, nothing read twice", "[group]") {
   for (const auto g : generations) {
     CAPTURE(static_cast<int>(g));

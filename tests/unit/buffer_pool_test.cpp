@@ -112,6 +112,17 @@ TEST_CASE("what is kept counts against the budget and goes first", "[buffer_pool
   CHECK(pool.peak() == 192 * KiB);
 }
 
+TEST_CASE("what came back and is too much is not kept, though what is asked for is there", "[buffer_pool]") {
+  buffer_pool pool(64 * KiB);
+  slab_ref small = pool.acquire(4 * KiB), large = pool.acquire(128 * KiB);
+  const auto* const address = small.get();
+  large.reset();
+  small.reset();
+  small = pool.acquire(4 * KiB);
+  CHECK(small.get() == address);
+  CHECK(pool.kept() == 0);
+}
+
 TEST_CASE("a pool is tight above half its budget", "[buffer_pool]") {
   buffer_pool pool(64 * KiB);
   CHECK(!pool.is_tight());

@@ -1,3 +1,4 @@
+#include <kawait/runtime/buffer_pool.hpp>
 #include <kawait/wire/compression.hpp>
 
 #include <algorithm>
@@ -215,6 +216,17 @@ TEST_CASE("compression: bombs stop at the limit") {
     // The decompressor has survived, and has not learnt to expect bombs.
     CHECK(run(d, c, tests::compress(c, sample(1000, 2)), slabs, limit).bytes == sample(1000, 2));
   }
+}
+
+TEST_CASE("compression: what zstd begins again with more room gives back what it had first") {
+  constexpr std::size_t limit = 1 << 20;
+  runtime::buffer_pool pool(limit);
+  wire::decompressor d;
+  wire::slab_ref slab;
+  std::size_t size = 0;
+  CHECK(d.decompress(codec::zstd, bomb(codec::zstd, 32 * limit), limit, pool, slab, size).code == errc::decompression_limit);
+  CHECK(pool.peak() == limit);
+  CHECK(pool.charged() == 0);
 }
 
 TEST_CASE("compression: 32 KiB of zstd that make 1 GiB stop at the default limit") {

@@ -74,6 +74,40 @@ TEST_CASE("a batch larger than the share is handed out all the same", "[stream]"
   CHECK(r.stream->wants_fetch());
 }
 
+TEST_CASE("what comes out of compressed batches keeps to the share, but for one batch", "[stream]") {
+  rig r(32 << 20, 200'000);
+  r.flow_from(0);
+  std::vector<streams::byte_vector> batches;
+  for (int i = 0; i < 8; ++i) batches.push_back(batch_of(i, 1, 90'000, streams::wire::codec::snappy));
+  r.fetched(streams::joined(batches));
+  held a = r.take();
+  REQUIRE(a);
+  CHECK(a->segments.size() == 3);  // 96 KiB each, by capacity
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::lease_quota);
+  r.give_back(std::move(a));
+  a = r.take();
+  REQUIRE(a);
+  CHECK(offsets_of(*a) == offsets{3, 4, 5});
+  r.give_back(std::move(a));
+  a = r.take();
+  REQUIRE(a);
+  CHECK(offsets_of(*a) == offsets{6, 7});  // the rest of that answer
+}
+
+TEST_CASE("what is in hand leaves that much less of the share to decompress", "[stream]") {
+  rig r(32 << 20, 200'000);
+  r.flow_from(0);
+  const auto batch = [](std::int64_t base) { return batch_of(base, 1, 90'000, streams::wire::codec::snappy); };
+  r.fetched(batch(0));
+  const held first = r.take();
+  r.fetched(streams::joined({batch(1), batch(2), batch(3), batch(4)}));
+  const held second = r.take();
+  REQUIRE((first && second));
+  CHECK(offsets_of(*first) == offsets{0});
+  CHECK(offsets_of(*second) == offsets{1, 2});
+}
+
 // ---- Abandoned batches.
 
 TEST_CASE("in automatic mode an abandoned batch ends its stream, naming the offset", "[stream]") {

@@ -1,3 +1,4 @@
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -207,6 +208,62 @@ TEST_CASE("partition_log: leader epochs and truncation") {
   CHECK(log.end_of_epoch(5) == offset_and_epoch(3, 5));
   CHECK(log.end_of_epoch(3).leader_epoch <= 3);
   CHECK(log.end_of_epoch(3).offset == 0);
+}
+
+TEST_CASE("partition_log: a truncation that takes a transaction's end opens it again") {
+  using open = std::map<std::int64_t, std::int64_t>;
+  partition_log log;
+  log.append(values(2), 1);                                       // 0, 1
+  log.append(values(2), 1, append_options::in_transaction(5));    // 2, 3
+  log.append(values(1), 1, append_options::in_transaction(6));    // 4
+  log.append(values(1), 1, append_options::in_transaction(5));    // 5
+  log.end_transaction(6, 0, false, 1);                            // 6
+  log.end_transaction(5, 0, true, 1);                             // 7
+  log.append(values(1), 1, append_options::in_transaction(5));    // 8
+  CHECK(log.producers().undecided() == open{{5, 8}});
+
+  SECTION("one that it takes whole is gone") {
+    log.truncate(8);
+    CHECK(log.producers().undecided().empty());
+    CHECK(log.last_stable_offset() == 8);
+    REQUIRE(log.read(0, plenty, true, true).aborted.size() == 1);
+  }
+  SECTION("one that it cuts is open from its first record on") {
+    log.truncate(5);
+    CHECK(log.producers().undecided() == open{{5, 2}, {6, 4}});
+    CHECK(log.last_stable_offset() == 2);
+    CHECK(bases(log.read(0, plenty, true, true)) == offsets{0});
+    CHECK(log.read(0, plenty, true, true).aborted.empty());
+  }
+  SECTION("and may be decided otherwise") {
+    log.truncate(7);  // the one committed; the other stays aborted
+    CHECK(log.producers().undecided() == open{{5, 2}});
+    log.end_transaction(5, 0, false, 1);
+    CHECK(log.last_stable_offset() == 8);
+    const auto all = log.read(0, plenty, true, true);
+    CHECK(bases(all) == offsets{0, 2, 4, 5, 6, 7});
+    REQUIRE(all.aborted.size() == 2);
+    CHECK(all.aborted[0].producer_id == 6);
+    CHECK(all.aborted[1].producer_id == 5);
+    CHECK(all.aborted[1].first_offset == 2);
+  }
+  SECTION("also without the records that were deleted") {
+    log.delete_records(4);
+    log.truncate(7);
+    CHECK(log.producers().undecided() == open{{5, 5}});
+    CHECK(log.last_stable_offset() == 5);
+  }
+}
+
+TEST_CASE("partition_log: a truncation takes the sequence numbers and the producer's epoch with it") {
+  partition_log log;
+  CHECK(log.append(batch(3, 7, 0)).base_offset == 0);
+  CHECK(log.append(batch(2, 7, 3)).base_offset == 3);
+  CHECK(log.append(batch(1, 7, 0, 1)).base_offset == 5);
+  log.truncate(3);
+  CHECK(log.append(batch(1, 7, 4)).error == kafka_error::out_of_order_sequence_number);
+  CHECK(log.append(batch(2, 7, 3)).base_offset == 3);
+  CHECK(log.append(batch(3, 7, 0)).base_offset == 0);  // once more
 }
 
 TEST_CASE("partition_log: deleted records") {

@@ -131,7 +131,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   struct created {};
   struct running {
     net::time_point since;
-    bool reached = false;  // a broker has answered
+    bool reached = false;  // a broker has answered: Metadata, or a heartbeat
   };
   struct closing {
     net::time_point drain_deadline;

@@ -77,7 +77,8 @@ class partition_log {
   /// Log compaction that leaves nothing of the last segments: the batches from `offset` on are gone (from the start of the one that
   /// holds it), and the end stays where it is.
   KAWAIT_DECL void drop_tail(std::int64_t offset);
-  /// As by unclean leader election: everything from `offset` on (from the start of the batch that holds it) is gone.
+  /// As by unclean leader election: everything from `offset` on (from the start of the batch that holds it) is gone. A transaction
+  /// of which only the end is gone is open again.
   KAWAIT_DECL void truncate(std::int64_t offset);
   /// Batches that lie wholly below it are gone and the log starts there. Returns the start; nothing happens above the end.
   KAWAIT_DECL std::int64_t delete_records(std::int64_t before);
@@ -120,7 +121,7 @@ class partition_log {
   };
   KAWAIT_DECL std::vector<stored_record> records(std::int64_t offset = 0) const;
 
-  producer_state& producers() noexcept { return producers_; }
+  const producer_state& producers() const noexcept { return producers_; }
 
  private:
   struct stored {
@@ -135,6 +136,7 @@ class partition_log {
   };
 
   KAWAIT_DECL void store(std::vector<std::byte> bytes, std::vector<std::pair<std::int64_t, std::int64_t>> times);
+  KAWAIT_DECL void reload_producers();
   KAWAIT_DECL std::size_t find(std::int64_t offset) const;
   KAWAIT_DECL std::int32_t epoch_of(std::int64_t offset) const;
   std::int64_t bound(bool read_committed) const { return read_committed ? last_stable_offset() : high_watermark(); }

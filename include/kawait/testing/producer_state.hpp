@@ -29,8 +29,8 @@ class producer_state {
 
   /// The first record of the oldest open transaction.
   KAWAIT_DECL std::optional<std::int64_t> first_undecided() const;
-  /// Forgets transactions that begin at `offset` or above; those of the log were truncated.
-  KAWAIT_DECL void truncate(std::int64_t offset);
+  /// The open transactions: by producer id, the first record of each.
+  KAWAIT_DECL std::map<std::int64_t, std::int64_t> undecided() const;
 
  private:
   struct batch {

@@ -76,10 +76,8 @@ KAWAIT_DECL wire::slab_ref buffer_pool::acquire(std::size_t bytes) {
   const std::size_t capacity = capacity_for(bytes);
   collect();
   wire::slab* s = take_kept(capacity);
-  if (!s) {
-    trim(capacity);
-    s = wire::slab::create(capacity, shared_);
-  }
+  trim(s ? s->capacity() : capacity);
+  if (!s) s = wire::slab::create(capacity, shared_);
   shared_->charged.fetch_add(s->capacity(), std::memory_order_relaxed);
   shared_->references.fetch_add(1, std::memory_order_relaxed);
   peak_ = std::max(peak_, charged() + kept_);

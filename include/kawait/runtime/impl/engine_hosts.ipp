@@ -243,6 +243,8 @@ KAWAIT_DECL void engine::on_left() {
 
 KAWAIT_DECL void engine::on_heartbeat_answered(const heartbeat_sight& seen) {
   KAWAIT_SERIAL_SECTION(serial_);
+  // The first Metadata may be long in coming: a member of the group is not one that gave a wrong address.
+  if (auto* const r = std::get_if<running>(&state_)) r->reached = true;
   commits_.wake();
   if (!options_.observers) return;
   const auto& member = group_->membership();

@@ -21,7 +21,7 @@ inline bool is_empty_from(const wire::batch_header& header, std::span<const std:
   return !reader.next(unused) && !reader.error();
 }
 
-/// Output of compressed batches that one hand-out carries: decompression runs on the consumer's executor, in slices that let others in.
+/// The most output of compressed batches in one hand-out: decompression runs on the consumer's executor, which others want, too.
 inline constexpr std::size_t inflated_per_lease = std::size_t{1} << 20;
 
 }  // namespace detail
@@ -115,12 +115,14 @@ KAWAIT_DECL failure partition_stream::fill(lease& l, chunk& from, const hand_out
   l.first_offset = *read_position_;
   l.next_offset = *read_position_;
   std::size_t inflated = 0;
+  // What is queued keeps to the partition's share; what comes out of it does, too, but for one record batch.
+  const std::size_t enough = std::clamp<std::size_t>(quota_ - std::min(leased_bytes_, quota_), 1, detail::inflated_per_lease);
   bool views_the_response = false;
   std::int32_t last_epoch = -1;
   failure bad;
   wire::batch_cursor cursor(from.bytes);
   wire::batch_view batch;
-  while (inflated < detail::inflated_per_lease && cursor.next(batch)) {
+  while (inflated < enough && cursor.next(batch)) {
     const std::size_t before = l.segments.size();
     bad = add_batch(l, from, batch, context, inflated);
     if (bad) break;

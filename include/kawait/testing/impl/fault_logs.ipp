@@ -10,6 +10,15 @@ namespace kawait::testing::faults_detail {
 
 // What happens to topics and their logs. Each says whether it could.
 
+/// A transaction that a truncation has opened again was decided: its coordinator has nothing left to do, and it hangs, until an
+/// administrator finds it and aborts it (KIP-664).
+inline void abort_hanging(state& s, const topic_partition& p, std::int64_t producer, std::int64_t first) {
+  if (!s.exists(p)) return;
+  const auto open = s.cluster->log(p.topic, p.partition).producers().undecided();
+  const auto found = open.find(producer);
+  if (found != open.end() && found->second == first) s.cluster->end_transaction(p.topic, p.partition, producer, false);
+}
+
 inline bool truncate_log(state& s) {
   const auto p = s.pick_partition();
   const auto node = p ? s.pick(s.cluster->live_nodes()) : std::nullopt;
@@ -18,7 +27,13 @@ inline bool truncate_log(state& s) {
   const std::int64_t size = log.end_offset() - log.start_offset();
   if (size == 0) return false;
   const auto lost = static_cast<std::int64_t>(1 + s.below(static_cast<std::size_t>(std::min<std::int64_t>(size, 100))));
+  const auto open_before = log.producers().undecided();
   s.cluster->elect_uncleanly(p->topic, p->partition, *node, log.end_offset() - lost);
+  for (const auto& [producer, first] : log.producers().undecided()) {
+    if (open_before.contains(producer)) continue;
+    s.undo_later(s.between(1'000, 20'000),
+                 [&s, where = *p, id = producer, from = first] { abort_hanging(s, where, id, from); });
+  }
   return true;
 }
 
@@ -88,7 +103,9 @@ KAWAIT_DECL void add_log_faults(std::vector<entry>& all) {
   add_cluster_fault(all, "aborted-run", survived,
                     "50 transactions are aborted one after another: read_committed fetches nothing else",
                     [](state& s) { return abort_transactions(s, 50, 1); });
-  add_cluster_fault(all, "log-truncated", loss, "an unclean election: a partition loses up to 100 records", truncate_log);
+  add_cluster_fault(all, "log-truncated", loss,
+                    "an unclean election: a partition loses up to 100 records; transactions that lose their end only are aborted",
+                    truncate_log);
   add_cluster_fault(all, "records-deleted", loss, "a partition loses the older half of its records", delete_records);
   add_cluster_fault(all, "log-compacted", loss, "a partition keeps every third record", [](state& s) {
     const auto p = s.pick_partition();

@@ -213,7 +213,22 @@ KAWAIT_DECL void partition_log::truncate(std::int64_t offset) {
   start_ = std::min(start_, end_);
   std::erase_if(epochs_, [&](const auto& e) { return e.second >= end_ && e.second != 0; });
   std::erase_if(aborted_, [&](const aborted_range& a) { return a.last >= end_; });
-  producers_.truncate(end_);
+  reload_producers();
+}
+
+// What is known of producers is what the log says; Kafka's snapshots are there to read less of it.
+KAWAIT_DECL void partition_log::reload_producers() {
+  producers_ = producer_state();
+  for (const stored& s : batches_) {
+    wire::batch_view batch;
+    if (!log_detail::view_of(s.bytes, batch)) continue;
+    wire::control_type type = wire::control_type::other;
+    if (!batch.header.is_control()) {
+      producers_.appended(batch.header, s.base);
+    } else if (!wire::parse_control(batch.header, batch.records(), type) && type != wire::control_type::other) {
+      producers_.ended(batch.header.producer_id, batch.header.producer_epoch);
+    }
+  }
 }
 
 KAWAIT_DECL std::int64_t partition_log::delete_records(std::int64_t before) {

@@ -72,11 +72,12 @@ KAWAIT_DECL std::optional<std::int64_t> producer_state::first_undecided() const 
   return first;
 }
 
-KAWAIT_DECL void producer_state::truncate(std::int64_t offset) {
-  for (auto& [id, p] : producers_) {
-    if (p.transaction && *p.transaction >= offset) p.transaction.reset();
-    std::erase_if(p.last, [&](const batch& b) { return b.offset >= offset; });
+KAWAIT_DECL std::map<std::int64_t, std::int64_t> producer_state::undecided() const {
+  std::map<std::int64_t, std::int64_t> open;
+  for (const auto& [id, p] : producers_) {
+    if (p.transaction) open.emplace(id, *p.transaction);
   }
+  return open;
 }
 
 }  // namespace kawait::testing

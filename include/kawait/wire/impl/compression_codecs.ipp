@@ -64,6 +64,7 @@ class sink {
 
   /// A slab of `capacity`, but never more than the limit; keeps what was written.
   void acquire(std::size_t capacity) {
+    if (used_ == 0) slab_.reset();  // before, so that not both are charged
     slab_ref larger = source_.acquire(std::min(capacity, limit_));
     if (!larger) throw std::bad_alloc();
     if (used_ != 0) std::memcpy(larger->data(), slab_->data(), used_);
