@@ -88,10 +88,18 @@ class fetch_answer {
   std::int64_t offset_ = 0;
 };
 
+/// Where the bytes of an answer to a fetch went, the first, second and so on from 1.
+struct piece {
+  piece(std::size_t n, std::span<std::byte> w) : fetch(n), where(w) {}
+  std::size_t fetch;
+  std::span<std::byte> where;
+};
+
 /// What the broker did.
-struct counters {
+struct log {
   std::size_t fetches = 0;
-  std::vector<std::span<std::byte>> reads;  ///< Where the last answer was read to, piece by piece.
+  bool keeps_pieces = false;
+  std::vector<piece> pieces;
 };
 
 // What the kernel and the broker do for this broker's part: functions of their own, so that callgrind can leave them out; without a
@@ -107,7 +115,7 @@ extern "C" [[gnu::noinline]] inline void prepared_answer(fetch_answer& a, std::i
 
 class connection_end final : public net::transport {
  public:
-  connection_end(const asio::any_io_executor& executor, const shape& s, counters& n) : fetch_(s), counters_(n), readable_(executor) {}
+  connection_end(const asio::any_io_executor& executor, const shape& s, log& l) : fetch_(s), log_(l), readable_(executor) {}
 
   std::size_t try_write(std::span<const std::byte> bytes) noexcept override {
     answer(bytes);
@@ -125,7 +133,7 @@ class connection_end final : public net::transport {
     const std::size_t size = closed_ ? 0 : std::min(room.size(), left_.size());
     prepared_copy(room.data(), left_.data(), size);
     left_ = left_.subspan(size);
-    counters_.reads.push_back(room.first(size));
+    if (log_.keeps_pieces) log_.pieces.emplace_back(log_.fetches, room.first(size));
     co_return size;
   }
   void close() noexcept override {
@@ -140,9 +148,8 @@ class connection_end final : public net::transport {
     const auto key = wire::load_big_endian<std::int16_t>(request.data() + 4);
     const auto version = wire::load_big_endian<std::int16_t>(request.data() + 6);
     const auto id = wire::load_big_endian<std::int32_t>(request.data() + 8);
-    counters_.reads.clear();
     if (key == protocol::fetch_request::api_key) {
-      ++counters_.fetches;
+      ++log_.fetches;
       prepared_answer(fetch_, id);
       left_ = fetch_.frame();
       return;
@@ -194,7 +201,7 @@ class connection_end final : public net::transport {
   }
 
   fetch_answer fetch_;
-  counters& counters_;
+  log& log_;
   net::condition readable_;
   std::vector<std::byte> other_;
   std::span<const std::byte> left_;
@@ -204,9 +211,7 @@ class connection_end final : public net::transport {
 /// Clock, randomness and network of a context with this broker in it.
 class backend final : public net::backend, public net::network {
  public:
-  backend(asio::any_io_executor executor, const shape& s) : executor_(std::move(executor)), shape_(s), clock_(1) {
-    counted.reads.reserve(1024);
-  }
+  backend(asio::any_io_executor executor, const shape& s) : executor_(std::move(executor)), shape_(s), clock_(1) {}
 
   net::time_point now() override { return clock_.now(); }
   std::chrono::system_clock::time_point wall_clock() override { return clock_.wall_clock(); }
@@ -219,11 +224,11 @@ class backend final : public net::backend, public net::network {
     co_return std::move(one);
   }
   asio::awaitable<kawait::result<std::unique_ptr<net::transport>>> connect(net::address, net::time_point) override {
-    std::unique_ptr<net::transport> end = std::make_unique<connection_end>(executor_, shape_, counted);
+    std::unique_ptr<net::transport> end = std::make_unique<connection_end>(executor_, shape_, done);
     co_return std::move(end);
   }
 
-  counters counted;
+  log done;
 
  private:
   asio::any_io_executor executor_;
@@ -244,7 +249,7 @@ class stage {
   }
 
   kawait::consumer& consumer() { return *consumer_; }
-  const counters& broker() const { return backend_->counted; }
+  log& broker() { return backend_->done; }
 
   void start(asio::awaitable<void> all) {
     asio::co_spawn(context, std::move(all), [](std::exception_ptr thrown) {
