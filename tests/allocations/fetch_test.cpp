@@ -74,7 +74,7 @@ TEST_CASE("a round allocates no more for more records, and nothing of their size
 
 TEST_CASE("a record batch costs no more than an allocation, whatever is in it") {
   const codec what = GENERATE(codec::none, codec::zstd);
-  const std::size_t records = GENERATE(1, 50);
+  const std::size_t records = GENERATE(1u, 50u);
   CAPTURE(static_cast<int>(what), records);
   const cost few = measure(shape(60, records, 100, what), way::batches);
   const cost many = measure(shape(120, records, 100, what), way::batches);
