@@ -118,6 +118,9 @@ int main(int argc, char** argv) {
   if (argc > 1) only = argv[1];
   measure_bytes();
   measure_batches("one", shape(1, 1), true);
+  shape among_idle(1, 1);
+  among_idle.partitions = 1000;
+  measure_batches("among_idle", among_idle, true);
   measure_batches("many", shape(64, 1), true);
   measure_batches("one_unchecked", shape(1, 1), false);
   measure_batches("loop", shape(1, records_of_many), false);

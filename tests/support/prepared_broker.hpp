@@ -1,6 +1,6 @@
 #pragma once
 
-// A broker whose answers lie ready, and a consumer of its only partition: for counting what a fetch costs, since the broker's own part
+// A broker whose answers lie ready, and a consumer of its partitions: for counting what a fetch costs, since the broker's own part
 // is next to nothing. Time stands still.
 
 #include <algorithm>
@@ -41,6 +41,7 @@ struct shape {
   shape(std::size_t b, std::size_t r, std::size_t v = 100, wire::codec c = wire::codec::none) : batches(b), records(r), value(v), how(c) {}
   std::size_t batches, records, value;
   wire::codec how;
+  std::int32_t partitions = 1;  ///< Only the first has records.
 };
 
 /// The answer to a fetch, as a frame in which only the correlation id and the batches' base offsets change.
@@ -115,7 +116,8 @@ extern "C" [[gnu::noinline]] inline void prepared_answer(fetch_answer& a, std::i
 
 class connection_end final : public net::transport {
  public:
-  connection_end(const asio::any_io_executor& executor, const shape& s, log& l) : fetch_(s), log_(l), readable_(executor) {}
+  connection_end(const asio::any_io_executor& executor, const shape& s, log& l)
+      : fetch_(s), log_(l), partitions_(s.partitions), readable_(executor) {}
 
   std::size_t try_write(std::span<const std::byte> bytes) noexcept override {
     answer(bytes);
@@ -176,7 +178,7 @@ class connection_end final : public net::transport {
     api.min_version = Response::min_version;
     api.max_version = Response::max_version;
   }
-  static protocol::metadata_response metadata() {
+  protocol::metadata_response metadata() const {
     protocol::metadata_response r;
     auto& broker = r.brokers.emplace_back();
     broker.node_id = 1;
@@ -185,23 +187,30 @@ class connection_end final : public net::transport {
     auto& topic = r.topics.emplace_back();
     topic.name = "orders";
     topic.topic_id = fetch_answer::topic_id();
-    auto& partition = topic.partitions.emplace_back();
-    partition.leader_id = 1;
-    partition.leader_epoch = 0;
+    for (std::int32_t i = 0; i < partitions_; ++i) {
+      auto& partition = topic.partitions.emplace_back();
+      partition.partition_index = i;
+      partition.leader_id = 1;
+      partition.leader_epoch = 0;
+    }
     return r;
   }
-  static protocol::list_offsets_response earliest() {
+  protocol::list_offsets_response earliest() const {
     protocol::list_offsets_response r;
     auto& topic = r.topics.emplace_back();
     topic.name = "orders";
-    auto& partition = topic.partitions.emplace_back();
-    partition.offset = 0;
-    partition.leader_epoch = 0;
+    for (std::int32_t i = 0; i < partitions_; ++i) {
+      auto& partition = topic.partitions.emplace_back();
+      partition.partition_index = i;
+      partition.offset = 0;
+      partition.leader_epoch = 0;
+    }
     return r;
   }
 
   fetch_answer fetch_;
   log& log_;
+  std::int32_t partitions_;
   net::condition readable_;
   std::vector<std::byte> other_;
   std::span<const std::byte> left_;
@@ -236,7 +245,7 @@ class backend final : public net::backend, public net::network {
   kawait::testing::simulated_backend clock_;
 };
 
-/// A consumer of that partition, for as long as the test says.
+/// A consumer of its partitions, for as long as the test says.
 class stage {
  public:
   explicit stage(const shape& s, bool check_crcs = true)
@@ -245,7 +254,9 @@ class stage {
     kawait::config settings("broker:9092");
     settings.auto_offset_reset(kawait::offset_reset::earliest).check_crcs(check_crcs);
     consumer_ = std::make_unique<kawait::consumer>(context.get_executor(), settings);
-    consumer_->assign(std::vector<kawait::topic_partition>(1, kawait::topic_partition("orders", 0)));
+    std::vector<kawait::topic_partition> all;
+    for (std::int32_t i = 0; i < s.partitions; ++i) all.emplace_back("orders", i);
+    consumer_->assign(std::move(all));
   }
 
   kawait::consumer& consumer() { return *consumer_; }
