@@ -1,25 +1,9 @@
 // What for_each_record costs: a plain function no allocation a record.
 
-#include <atomic>
 #include <cstddef>
-#include <cstdlib>
-#include <new>
 
+#include "allocations/count_support.hpp"
 #include "simulation/handlers.hpp"
-
-namespace {
-
-std::atomic<std::size_t> allocations{0};
-
-}  // namespace
-
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* const p = std::malloc(size > 0 ? size : 1)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace embedded {
 namespace {
@@ -37,7 +21,7 @@ TEST_CASE("for_each_record with a plain function allocates nothing for a record"
   }
   std::size_t records = 0, within = 0, last = 0;
   const auto handler = [&](const kawait::record& r) {
-    const std::size_t now = allocations.load(std::memory_order_relaxed);
+    const std::size_t now = counted::allocations();
     // From a record to the next of the same record batch.
     if (records++ > 0 && r.ordinal() > 0) within += now - last;
     last = now;
@@ -49,7 +33,7 @@ TEST_CASE("for_each_record with a plain function allocates nothing for a record"
   }
   REQUIRE(s.until([&] { return records == batches * size; }, 1min));
   CHECK(within == 0);
-  CHECK(allocations.load() > 0);
+  CHECK(counted::allocations() > 0);
 }
 
 }  // namespace
