@@ -71,8 +71,9 @@ def main():
             print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
     print()
     for c in clients:
-        settings = ", ".join(about["properties"]) if c.is_kawait else c.settings
-        print(f"{c.label}: {settings or 'no settings'}")
+        if not c.is_floor:
+            settings = ", ".join(about["properties"]) if c.is_kawait else c.settings
+            print(f"{c.label}: {settings or 'defaults'}")
 
 
 if __name__ == "__main__":
