@@ -29,6 +29,12 @@ using clock_type = std::chrono::steady_clock;
 
 using bench::usage;
 
+#if defined(ASIO_HAS_IO_URING)
+constexpr const char* name = "kawait, io_uring";
+#else
+constexpr const char* name = "kawait, epoll";
+#endif
+
 class benchmark {
  public:
   benchmark(kawait::consumer& consumer, std::uint64_t wanted) : consumer_(consumer), wanted_(wanted), start_(usage::now()) {}
@@ -53,7 +59,7 @@ class benchmark {
 
   void print(const std::string& topic) const {
     if (!first_ || !last_) throw std::runtime_error("the consumer ended before the last record");
-    bench::print("kawait", topic, records_, bytes_, sum_, start_, *first_, *last_);
+    bench::print(name, topic, records_, bytes_, sum_, start_, *first_, *last_);
   }
 
  private:

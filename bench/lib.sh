@@ -1,4 +1,4 @@
-# Sourced by compare.sh and settle.sh: $root is the repository, $work a folder that goes when the script ends, and with it the Kafka that
+# Sourced by run.sh and settle.sh: $root is the repository, $work a folder that goes when the script ends, and with it the Kafka that
 # "${kafka_up[@]}" PROPERTY=VALUE... starts there.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
@@ -15,6 +15,9 @@ trap 'exit 143' TERM HUP
 
 script=$(basename "$0" .sh)
 say() { echo "$script: $*" >&2; }
+
+# What a Java client says that has no logger is of no use.
+without_slf4j() { grep -v SLF4J >&2 || true; }
 
 # The script's head, behind the line that names its interpreter.
 usage() { sed -n '2,/^[^#]/s/^# \?//p' "$0"; }
@@ -35,7 +38,24 @@ build_librdkafka_rival() {
   gcc -O2 -pthread "$root/bench/rivals/$1.c" "$library" -Wl,-rpath,"$(dirname "$library")" -o "$work/$1"
 }
 
+# build_java_rival NAME PROGRAM [JVM-OPTION...]: $work/PROGRAM runs rivals/NAME.java.
+build_java_rival() {
+  local name=$1 program=$work/$2 libs
+  shift 2
+  libs=$("$root/tests/kafka/fetch-jars")
+  javac -cp "$libs/*" -d "$work" "$root/bench/rivals/$name.java"
+  printf '#!/bin/sh\nexec java %s -cp "%s:%s/*" %s "$@"\n' "$*" "$work" "$libs" "$name" >"$program"
+  chmod +x "$program"
+}
+
+# build_go_rival NAME PROGRAM: $work/PROGRAM of rivals/franz-go/NAME. Debian's go is too old for franz-go: false where there is none.
+build_go_rival() {
+  local go
+  go=$(PATH=$PATH:/usr/local/go/bin command -v go) || { say "no go here: franz-go is left out"; return 1; }
+  (cd "$root/bench/rivals/franz-go" && "$go" build -buildvcs=false -o "$work/$2" "./$1") || { say "go build failed"; exit 1; }
+}
+
 # fill BOOTSTRAP TOPIC RECORDS SIZE CODEC: the broker makes the topic for the first who asks for it.
 fill() {
-  java -Xmx256m -cp "$("$root/tests/kafka/fetch-jars")/*" "$root/bench/Fill.java" "$@" >&2
+  java -Xmx256m -cp "$("$root/tests/kafka/fetch-jars")/*" "$root/bench/Fill.java" "$@" 2> >(without_slf4j) >&2
 }

@@ -30,14 +30,9 @@ done
 
 need "$bin/bench_settle"
 build_librdkafka_rival librdkafka_settle
-libs=$("$root/tests/kafka/fetch-jars")
-javac -cp "$libs/*" -d "$work" "$root/bench/rivals/Settle.java"
-go=$(PATH=$PATH:/usr/local/go/bin command -v go || true)
-if [ -n "$go" ]; then
-  (cd "$root/bench/rivals/franz-go" && "$go" build -buildvcs=false -o "$work/franz_go_settle" .)
-else
-  say "no go here: franz-go is left out"
-fi
+build_java_rival Settle java_settle -Xmx256m
+programs=("$bin/bench_settle" "$work/librdkafka_settle" "$work/java_settle")
+if build_go_rival settle franz_go_settle; then programs+=("$work/franz_go_settle"); fi
 
 say "starting Kafka"
 properties=("group.consumer.heartbeat.interval.ms=$interval")
@@ -45,10 +40,6 @@ properties=("group.consumer.heartbeat.interval.ms=$interval")
 bootstrap=$("${kafka_up[@]}" "${properties[@]}")
 fill "$bootstrap" settle 1 16 none
 
-printf '#!/bin/sh\nexec java -Xmx256m -cp "%s:%s/*" Settle "$@"\n' "$work" "$libs" >"$work/java_settle"
-chmod +x "$work/java_settle"
-programs=("$bin/bench_settle" "$work/librdkafka_settle" "$work/java_settle")
-[ -z "$go" ] || programs+=("$work/franz_go_settle")
 python3 - "$bootstrap" "$rounds" "$interval" "$together" "${programs[@]}" <<'P'
 import json, statistics, subprocess, sys
 

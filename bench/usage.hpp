@@ -31,7 +31,7 @@ struct usage {
   static double seconds(const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; }
 };
 
-/// The JSON line that compare.sh reads.
+/// The JSON line that run.sh reads.
 inline void print(const char* name, const std::string& topic, std::uint64_t records, std::uint64_t bytes, std::uint64_t sum,
                   const usage& start, const usage& first, const usage& last) {
   const std::chrono::duration<double> before = first.at - start.at, after = last.at - first.at;

@@ -18,6 +18,12 @@
 
 #define BATCH 10000
 
+static const char* const tuned[][2] = {{"queued.min.messages", "1000000"},
+                                       {"queued.max.messages.kbytes", "262144"},
+                                       {"fetch.message.max.bytes", "2097152"},
+                                       {"fetch.queue.backoff.ms", "2"}};
+#define TUNED (sizeof tuned / sizeof *tuned)
+
 struct usage {
   double at, user, system;
 };
@@ -50,6 +56,7 @@ static rd_kafka_t* make_consumer(int argc, char** argv) {
   char group[64], why[512];
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   rd_kafka_t* consumer;
+  size_t t;
   int i;
   snprintf(group, sizeof group, "bench-%ld-%ld", (long)getpid(), (long)time(NULL));
   set(conf, "bootstrap.servers", argv[1]);
@@ -57,10 +64,7 @@ static rd_kafka_t* make_consumer(int argc, char** argv) {
   set(conf, "group.protocol", "consumer");
   set(conf, "auto.offset.reset", "earliest");
   set(conf, "check.crcs", "true"); /* as kawait's default */
-  set(conf, "queued.min.messages", "1000000");
-  set(conf, "queued.max.messages.kbytes", "262144");
-  set(conf, "fetch.message.max.bytes", "2097152");
-  set(conf, "fetch.queue.backoff.ms", "2");
+  for (t = 0; t < TUNED; ++t) set(conf, tuned[t][0], tuned[t][1]);
   for (i = 4; i < argc; ++i) {
     char* equals = strchr(argv[i], '=');
     if (!equals) fail(argv[i], "property=value is expected");
@@ -83,6 +87,7 @@ int main(int argc, char** argv) {
   rd_kafka_queue_t* queue;
   rd_kafka_t* consumer;
   rd_kafka_resp_err_t error;
+  size_t t;
 
   if (argc < 4) {
     fprintf(stderr, "usage: bench_librdkafka_consume BOOTSTRAP TOPIC COUNT [property=value ...]\n");
@@ -123,8 +128,10 @@ int main(int argc, char** argv) {
   getrusage(RUSAGE_SELF, &all);
   printf("{\"name\":\"librdkafka %s\",\"topic\":\"%s\",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
          ",\"first_s\":%.6f,\"wall_s\":%.6f,\"user_s\":%.6f,\"sys_s\":%.6f,\"cpu_all_s\":%.6f"
-         ",\"maxrss_kb\":%ld,\"sum\":%" PRIu64 "}\n",
+         ",\"maxrss_kb\":%ld,\"sum\":%" PRIu64 ",\"settings\":\"",
          rd_kafka_version_str(), argv[2], records, bytes, first.at - start.at, last.at - first.at, last.user - first.user,
          last.system - first.system, seconds(all.ru_utime) + seconds(all.ru_stime), all.ru_maxrss, sum);
+  for (t = 0; t < TUNED; ++t) printf("%s=%s, ", tuned[t][0], tuned[t][1]);
+  printf("batch calls\"}\n");
   return 0;
 }

@@ -1,4 +1,4 @@
-module settle
+module rivals
 
 go 1.26.0
 

@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"rivals"
 )
 
 var (
@@ -77,17 +78,6 @@ func until(a *member, ofA int, b *member, ofB int) time.Time {
 	}
 }
 
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, d := range info.Deps {
-			if d.Path == "github.com/twmb/franz-go" {
-				return d.Version
-			}
-		}
-	}
-	return "?"
-}
-
 func ms(d time.Duration) float64 { return d.Seconds() * 1e3 }
 
 func sleep(ms float64) { time.Sleep(time.Duration(ms * float64(time.Millisecond))) }
@@ -123,7 +113,7 @@ func main() {
 			close(closed)
 		}()
 		resettled := until(a, partitions, b, 0)
-		fmt.Printf("{\"name\":\"franz-go %s\",\"join_ms\":%.1f,\"leave_ms\":%.1f}\n", version(), ms(settled.Sub(joined)), ms(resettled.Sub(left)))
+		fmt.Printf("{\"name\":\"%s\",\"join_ms\":%.1f,\"leave_ms\":%.1f}\n", rivals.Name(), ms(settled.Sub(joined)), ms(resettled.Sub(left)))
 		a.client.Close()
 		<-closed
 	}
