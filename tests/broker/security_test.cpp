@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 
 #include <kawait/log_observer.hpp>
+#include <kawait/net/tcp.hpp>
 
 namespace kawait::tests::secured {
 namespace {
@@ -32,6 +33,36 @@ asio::awaitable<oauth_token> unsigned_token() {
   const std::int64_t now = wall_clock_ms() / 1000;
   const std::string claims = "{\"sub\":\"alice\",\"iat\":" + std::to_string(now) + ",\"exp\":" + std::to_string(now + 3600) + "}";
   co_return oauth_token(secret(base64url("{\"alg\":\"none\"}") + "." + base64url(claims) + "."));
+}
+
+/// A token endpoint (KIP-768) on loopback, until it is closed.
+asio::awaitable<void> serve_tokens(asio::ip::tcp::acceptor& from) {
+  for (;;) {
+    auto [refused, socket] = co_await from.async_accept(kawait::detail::use_tuple);
+    if (refused) co_return;
+    const auto stream = std::make_unique<net::tcp_transport>(std::move(socket), "client");
+    std::string request(4096, '\0');
+    std::error_code ec;
+    const auto room = std::as_writable_bytes(std::span<char>(request));
+    const std::size_t size = co_await stream->read_some(room, ec);
+    request.resize(size);
+    const bool known = request.find("Basic YmlsbGluZzpodW50ZXIyLW9pZGM=\r\n") != std::string::npos;
+    const oauth_token token = co_await unsigned_token();
+    const std::string body = "{\"access_token\":\"" + std::string(token.value.reveal()) + "\",\"token_type\":\"Bearer\",\"expires_in\":3600}";
+    const std::string answer = known ? "HTTP/1.1 200 OK\r\n\r\n" + body : "HTTP/1.1 401 Unauthorized\r\n\r\n{\"error\":\"invalid_client\"}";
+    const auto bytes = std::as_bytes(std::span<const char>(answer));
+    co_await stream->write(bytes, ec);
+    stream->close();
+  }
+}
+
+settings for_oidc(const asio::ip::tcp::acceptor& endpoint, const std::string& secret) {
+  return for_tls({{"security.protocol", "SASL_SSL"},
+                  {"sasl.mechanism", "OAUTHBEARER"},
+                  {"sasl.oauthbearer.method", "oidc"},
+                  {"sasl.oauthbearer.token.endpoint.url", "http://127.0.0.1:" + std::to_string(endpoint.local_endpoint().port()) + "/token"},
+                  {"sasl.oauthbearer.client.id", "billing"},
+                  {"sasl.oauthbearer.client.secret", secret}});
 }
 
 asio::awaitable<load*> some_records(scenario& s, std::int64_t count) {
@@ -86,12 +117,23 @@ asio::awaitable<void> every_listener(scenario& s) {
   all.emplace_back("PLAIN by JAAS", at(s, listener::sasl_ssl, jaas));
   config token = at(s, listener::sasl_ssl, for_tls({{"security.protocol", "SASL_SSL"}, {"sasl.mechanism", "OAUTHBEARER"}}));
   all.emplace_back("OAUTHBEARER", token.sasl_oauth_token(unsigned_token));
+  auto& endpoint = s.make<asio::ip::tcp::acceptor>(s.executor(), asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+  s.spawn(serve_tokens(endpoint));
+  all.emplace_back("OAUTHBEARER by OIDC", at(s, listener::sasl_ssl, for_oidc(endpoint, "hunter2-oidc")));
   for (const auto& [what, c] : all) {
     CAPTURE(what);
     history& h = s.make<history>();
     co_await consume(s, c, h, records);
     h.forget_handles();
   }
+  kawait::consumer stranger(s.executor(), at(s, listener::sasl_ssl, for_oidc(endpoint, "hunter2-wrong")));
+  stranger.subscribe(records->topic());
+  verdict v;
+  co_await run_to_end(stranger, v);
+  CAPTURE(v.words);
+  CHECK(v.code == errc::authentication_failed);
+  CHECK(v.words.find("/token: HTTP status 401 (invalid_client)") != std::string::npos);
+  endpoint.close();
 }
 
 TEST_CASE("security: a group consumes over every listener", "[security]") {

@@ -178,6 +178,11 @@ asio::awaitable<kawait::oauth_token> fail_to_give() {
   co_return kawait::oauth_token();
 }
 
+asio::awaitable<kawait::oauth_token> fail_for_now() {
+  throw kawait::error(std::make_error_code(std::errc::connection_refused), "no endpoint");
+  co_return kawait::oauth_token();
+}
+
 TEST_CASE("sasl: a source of tokens that throws, gives nonsense, or never ends", "[net][sasl]") {
   testing::world w;
   listen(w, [](peer& p) -> asio::awaitable<void> {
@@ -189,6 +194,10 @@ TEST_CASE("sasl: a source of tokens that throws, gives nonsense, or never ends",
   REQUIRE(!thrown);
   CHECK(thrown.error().code == errc::authentication_failed);
   CHECK(thrown.error().words == "10.0.0.1:9092: OAUTHBEARER: no token: the identity provider is away");
+  auto passing = open(w, with_token(fail_for_now));
+  REQUIRE(!passing);
+  CHECK(passing.error().code == std::errc::connection_refused);  // no refusal, which would be counted
+  CHECK(passing.error().words == "10.0.0.1:9092: OAUTHBEARER: no token: no endpoint");
 
   for (const std::string text : {"", "two\x01parts", "new\nline"}) {
     auto nonsense = open(w, with_token([text]() -> asio::awaitable<kawait::oauth_token> { co_return kawait::oauth_token(secret(text)); }));

@@ -4,9 +4,18 @@
 
 #include <algorithm>
 
+#include <kawait/net/oidc.hpp>
+
 namespace kawait::runtime {
 
 namespace detail {
+
+/// It gives up a little before who waits for it, and can say why.
+inline oauth_token_source token_source_of(const net::oidc_options& o, milliseconds setup_timeout) {
+  auto made = net::oidc_client::create(o, setup_timeout * 9 / 10);
+  if (!made) throw error(made.error().code, made.error().words);
+  return [client = *std::move(made)] { return client->token(); };
+}
 
 inline net::connection_options connection_options_of(const options& o) {
   net::connection_options c;
@@ -20,7 +29,11 @@ inline net::connection_options connection_options_of(const options& o) {
     if (!made) throw error(made.error().code, made.error().words);
     c.tls = *std::move(made);
   }
-  if (o.security.has_sasl()) c.sasl = std::make_shared<const net::sasl_options>(o.security.sasl);
+  if (o.security.has_sasl()) {
+    auto sasl = std::make_shared<net::sasl_options>(o.security.sasl);
+    if (!sasl->oidc.endpoint.empty()) sasl->token = token_source_of(sasl->oidc, c.setup_timeout);
+    c.sasl = std::move(sasl);
+  }
   return c;
 }
 
