@@ -294,6 +294,10 @@ TEST_CASE("oidc: what is asked, and that a token is used until a fifth of its ti
   CHECK(w.run(ask(client)).token == "second logicalCluster=lkc-1");
   CHECK(w.run(ask(client)).token == "third logicalCluster=lkc-1");
 
+  client->forget();
+  CHECK(w.run(ask(client)).token == "third logicalCluster=lkc-1");
+  CHECK(idp.asked.size() == 5);
+
   o.encode_header = true;
   CHECK(w.run(ask(client_of(o))).token == "third logicalCluster=lkc-1");
   CHECK(idp.asked.back().find("Basic YmlsbGluZzpodW50ZXIyJTIwJTJCJTJG\r\n") != std::string::npos);

@@ -128,8 +128,9 @@ TEST_CASE("sasl: what goes wrong is told, with the broker", "[net][sasl]") {
   }
 }
 
-net::connection_options with_token(kawait::oauth_token_source source) {
+net::connection_options with_token(kawait::oauth_token_source source, std::function<void()> refused = {}) {
   net::sasl_options o;
+  o.token_refused = std::move(refused);
   o.mechanism = sasl_mechanism::oauthbearer;
   o.token = std::move(source);
   return with(std::move(o));
@@ -145,6 +146,7 @@ TEST_CASE("sasl: OAUTHBEARER shows a token, and tells why it was refused", "[net
   for (const bool good : {true, false}) {
     testing::world w;
     std::vector<std::string> said;
+    int refusals = 0;
     listen(w, [&](peer& p) -> asio::awaitable<void> {
       (void)co_await p.shake_hands();
       (void)co_await accept_mechanism(p, "OAUTHBEARER");
@@ -158,8 +160,9 @@ TEST_CASE("sasl: OAUTHBEARER shows a token, and tells why it was refused", "[net
       }
       co_await p.drain();
     });
-    auto c = open(w, with_token(give_token));
+    auto c = open(w, with_token(give_token, [&] { ++refusals; }));
     CHECK(static_cast<bool>(c) == good);
+    CHECK(refusals == (good ? 0 : 1));
     REQUIRE(said.size() == (good ? 1u : 2u));
     CHECK(said[0] == "n,,\x01" "auth=Bearer ey.J0.token\x01logicalCluster=lkc-1\x01\x01");
     if (c) {

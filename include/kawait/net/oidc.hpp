@@ -41,6 +41,8 @@ class oidc_client {
 
   /// On one executor that never runs two handlers at once.
   KAWAIT_DECL asio::awaitable<oauth_token> token();
+  /// The last one is not taken, whatever time it has left: its signer's keys may have changed.
+  void forget() noexcept { renew_at_ = ends_at_ = time_point::min(); }
 
  private:
   KAWAIT_DECL asio::awaitable<result<machine::token_answer>> ask(time_point deadline);

@@ -79,6 +79,7 @@ struct sasl_options {
   std::string username;
   secret password;
   oauth_token_source token;
+  std::function<void()> token_refused;  ///< Told if a broker does not take what it gave.
   oidc_options oidc;
   bool allow_cleartext = false;
   std::uint32_t login_attempts = 3;

@@ -107,6 +107,7 @@ KAWAIT_DECL asio::awaitable<failure> connection::authenticate(time_point deadlin
   lifetime_ = std::chrono::milliseconds(0);
   if (mechanism == sasl_mechanism::oauthbearer) {
     f = co_await log_in_with_token(std::move(token), deadline);
+    if (f.code == errc::authentication_failed && options_.sasl->token_refused) options_.sasl->token_refused();
   } else if (mechanism == sasl_mechanism::plain) {
     f = co_await log_in_plain(deadline);
   } else {

@@ -10,11 +10,13 @@ namespace kawait::runtime {
 
 namespace detail {
 
-/// It gives up a little before who waits for it, and can say why.
-inline oauth_token_source token_source_of(const net::oidc_options& o, milliseconds setup_timeout) {
-  auto made = net::oidc_client::create(o, setup_timeout * 9 / 10);
+/// The endpoint's client gives up a little before who waits for it, and can say why.
+inline void take_tokens_by_oidc(net::sasl_options& o, milliseconds setup_timeout) {
+  auto made = net::oidc_client::create(o.oidc, setup_timeout * 9 / 10);
   if (!made) throw error(made.error().code, made.error().words);
-  return [client = *std::move(made)] { return client->token(); };
+  const auto client = *std::move(made);
+  o.token = [client] { return client->token(); };
+  o.token_refused = [client] { client->forget(); };
 }
 
 inline net::connection_options connection_options_of(const options& o) {
@@ -31,7 +33,7 @@ inline net::connection_options connection_options_of(const options& o) {
   }
   if (o.security.has_sasl()) {
     auto sasl = std::make_shared<net::sasl_options>(o.security.sasl);
-    if (!sasl->oidc.endpoint.empty()) sasl->token = token_source_of(sasl->oidc, c.setup_timeout);
+    if (!sasl->oidc.endpoint.empty()) take_tokens_by_oidc(*sasl, c.setup_timeout);
     c.sasl = std::move(sasl);
   }
   return c;
