@@ -179,7 +179,7 @@ class config {
   KAWAIT_DECL config& sasl_username(std::string_view name);
   /// sasl.password, of PLAIN and SCRAM.
   KAWAIT_DECL config& sasl_password(secret password);
-  /// Where OAUTHBEARER's tokens come from. No property.
+  /// Where OAUTHBEARER's tokens come from, if not from sasl.oauthbearer.token.endpoint.url. No property.
   config& sasl_oauth_token(oauth_token_source source) {
     values_.security.sasl.token = std::move(source);
     return *this;
@@ -212,9 +212,11 @@ class config {
   KAWAIT_DECL static std::vector<setter> basic_setters();
   KAWAIT_DECL static void add_tls_setters(std::vector<setter>& all);
   KAWAIT_DECL static void add_sasl_setters(std::vector<setter>& all);
+  KAWAIT_DECL static void add_oidc_setters(std::vector<setter>& all);
   KAWAIT_DECL void take_jaas(std::string_view name, std::string_view text);
   KAWAIT_DECL void check_tls() const;
   KAWAIT_DECL void check_sasl() const;
+  KAWAIT_DECL void check_oidc() const;
 
   runtime::options values_;
   std::vector<std::string> warnings_;
@@ -227,4 +229,5 @@ class config {
 #include <kawait/impl/config.ipp>
 #include <kawait/impl/config_security.ipp>
 #include <kawait/impl/config_sources.ipp>
+#include <kawait/impl/config_tokens.ipp>
 #endif

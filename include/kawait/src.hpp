@@ -31,6 +31,7 @@
 #include <kawait/machine/impl/coordinator.ipp>
 #include <kawait/machine/impl/fetch_session.ipp>
 #include <kawait/machine/impl/heartbeat.ipp>
+#include <kawait/machine/impl/http_answer.ipp>
 #include <kawait/machine/impl/membership.ipp>
 #include <kawait/machine/impl/membership_answers.ipp>
 #include <kawait/machine/impl/membership_poll.ipp>
@@ -40,6 +41,7 @@
 #include <kawait/machine/impl/position_finder.ipp>
 #include <kawait/machine/impl/position_finder_answers.ipp>
 #include <kawait/machine/impl/scram.ipp>
+#include <kawait/machine/impl/token_answer.ipp>
 #endif
 
 #if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 2
@@ -49,6 +51,7 @@
 #include <kawait/net/impl/environment.ipp>
 #include <kawait/net/impl/handshake.ipp>
 #include <kawait/net/impl/network.ipp>
+#include <kawait/net/impl/oidc.ipp>
 #include <kawait/net/impl/sasl.ipp>
 #include <kawait/net/impl/tcp.ipp>
 #include <kawait/net/impl/timer.ipp>
@@ -83,6 +86,7 @@
 #include <kawait/impl/config.ipp>
 #include <kawait/impl/config_security.ipp>
 #include <kawait/impl/config_sources.ipp>
+#include <kawait/impl/config_tokens.ipp>
 #include <kawait/impl/consumer.ipp>
 #include <kawait/impl/for_each.ipp>
 #include <kawait/impl/for_each_batch.ipp>

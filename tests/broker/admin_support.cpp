@@ -200,28 +200,40 @@ asio::awaitable<uuid> admin::create_topic(std::string name, std::int32_t partiti
   co_return id;
 }
 
-asio::awaitable<void> admin::set_group(std::string group, std::string name, std::string value) {
-  alter_configs_request request;
-  auto& resource = request.resources.emplace_back();
-  resource.name = group;
-  auto& config = resource.configs.emplace_back();
-  config.name = name;
-  config.value = value;
+asio::awaitable<void> admin::configure(std::int8_t type, const std::string& resource, const std::string& name, const std::string& value) {
+  const alter_configs_request request(type, resource, name, value);
   const auto where = [this] { return any(); };
   const auto read = [](const auto& answer) {
-    const auto& done = answer.responses.at(0);
-    return outcome(done.error_code, done.error_message);
+    return outcome(answer.responses.at(0).error_code, answer.responses.at(0).error_message);
   };
-  co_await ask("configure group " + group, where, request, read);
+  co_await ask("configure " + resource, where, request, read);
+}
+
+asio::awaitable<void> admin::set_group(std::string group, std::string name, std::string value) {
+  co_await configure(alter_configs_request::of_group, group, name, value);
+}
+
+asio::awaitable<void> admin::set_broker(std::int32_t id, std::string name, std::string value) {
+  const std::string broker = std::to_string(id);
+  co_await configure(alter_configs_request::of_broker, broker, name, value);
+}
+
+asio::awaitable<void> admin::add_rule(const acl_creation& rule) {
+  create_acls_request request;
+  request.creations.push_back(rule);
+  const auto where = [this] { return any(); };
+  const auto read = [](const auto& answer) { return outcome(answer.results.at(0).error_code, answer.results.at(0).error_message); };
+  co_await ask("rule for " + std::string(rule.resource_name), where, request, read);
 }
 
 asio::awaitable<void> admin::deny_topic(std::string topic) {
-  create_acls_request request;
-  auto& rule = request.creations.emplace_back();
-  rule.resource_name = topic;
-  const auto where = [this] { return any(); };
-  const auto read = [](const auto& answer) { return outcome(answer.results.at(0).error_code, answer.results.at(0).error_message); };
-  co_await ask("deny " + topic, where, request, read);
+  const acl_creation nobody(acl_creation::of_topic, topic, "User:*", acl_creation::describe, acl_creation::deny);
+  co_await add_rule(nobody);
+}
+
+asio::awaitable<void> admin::grant(std::string principal, std::int8_t type, std::string name) {
+  const acl_creation rule(type, name, principal, acl_creation::read, acl_creation::allow);
+  co_await add_rule(rule);
 }
 
 asio::awaitable<void> admin::allow_topic(std::string topic) {

@@ -52,9 +52,13 @@ class admin {
   asio::awaitable<uuid> create_topic(std::string name, std::int32_t partitions, settings configs);
   /// "consumer.session.timeout.ms" and the like (KIP-848's group configurations).
   asio::awaitable<void> set_group(std::string group, std::string name, std::string value);
+  /// What a broker lets be changed while it runs; it takes effect soon after.
+  asio::awaitable<void> set_broker(std::int32_t id, std::string name, std::string value);
   /// Nobody may describe the topic, nor read it; a cluster with an authorizer. And everybody again.
   asio::awaitable<void> deny_topic(std::string topic);
   asio::awaitable<void> allow_topic(std::string topic);
+  /// READ, which has DESCRIBE in it, for a principal ("User:alice") on a resource of acl_creation's types.
+  asio::awaitable<void> grant(std::string principal, std::int8_t type, std::string name);
   /// Deletes the records below `offset`.
   asio::awaitable<void> delete_records(std::string topic, std::int32_t partition, std::int64_t offset);
   asio::awaitable<std::int64_t> end_offset(std::string topic, std::int32_t partition);
@@ -92,6 +96,8 @@ class admin {
   asio::awaitable<void> ask(std::string what, Where where, const Request& request, Read read, Note note);
   template <class Request, class Where, class Read>
   asio::awaitable<void> ask(std::string what, Where where, const Request& request, Read read);
+  asio::awaitable<void> configure(std::int8_t type, const std::string& resource, const std::string& name, const std::string& value);
+  asio::awaitable<void> add_rule(const acl_creation& rule);
   /// Learns the brokers; -1 without a leader yet.
   asio::awaitable<std::int32_t> look_up_leader(std::string topic, std::int32_t partition);
 

@@ -1,135 +1,15 @@
 // TLS and SASL as a real Kafka has them: one node with a listener of every kind, certificates of the test's own, SCRAM's users made by
 // Kafka's tool. Whatever is a secret here begins with "hunter2", and the run's output is searched for it (security/run.sh).
 
-#include "member_support.hpp"
-
-#include <cstdlib>
-#include <filesystem>
-#include <iostream>
+#include "security_support.hpp"
 
 #include <openssl/evp.h>
-#include <unistd.h>
-
-#include "support/certificates.hpp"
 
 #include <kawait/log_observer.hpp>
+#include <kawait/net/tcp.hpp>
 
 namespace kawait::tests::secured {
 namespace {
-
-namespace fs = std::filesystem;
-
-/// Ports of the node's listeners, above that of the plaintext one.
-enum class listener : int { plaintext = 0, ssl = 10, mutual, elsewhere, expired, sasl_plaintext, sasl_ssl, renewed };
-
-const char* const password = "hunter2-scram";
-const char* const key_password = "hunter2-key";
-const char* const common_part = "hunter2";
-
-/// The node, its certificates in files, and where its listeners are.
-class secure_node {
- public:
-  secure_node() : node_(1, properties()) {}
-  ~secure_node() {
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
-  }
-
-  const std::string& plaintext() const noexcept { return node_.bootstrap(); }
-  std::string at(listener l) const {
-    const std::size_t colon = node_.bootstrap().rfind(':');
-    return "127.0.0.1:" + std::to_string(std::stoi(node_.bootstrap().substr(colon + 1)) + static_cast<int>(l));
-  }
-  std::string file(const std::string& name) const { return (folder_ / name).string(); }
-  const authority& clients() const noexcept { return clients_; }
-
- private:
-  static fs::path make_folder() {
-    std::string name = (fs::temp_directory_path() / "kawait-security-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("mkdtemp " + name);
-    return name;
-  }
-  void write_store(const std::string& name, const certificate& c) const { write_file(file(name), c.key + c.text); }
-
-  std::vector<std::string> properties() const {
-    using seconds = std::chrono::seconds;
-    write_file(file("ca.pem"), brokers_.text());
-    write_file(file("clients.pem"), clients_.text());
-    write_file(file("other.pem"), authority("somebody else").text());
-    write_store("broker.pem", brokers_.issue("broker", {"IP:127.0.0.1"}));
-    write_store("elsewhere.pem", brokers_.issue("elsewhere", {"DNS:elsewhere"}));
-    write_store("expired.pem", brokers_.issue("broker", {"IP:127.0.0.1"}, validity(seconds(-7200), seconds(-60))));
-    const certificate own = clients_.issue("alice", {}, validity(), key_password);
-    write_file(file("alice.pem"), own.text);
-    write_file(file("alice.key"), own.key);
-
-    const std::vector<std::pair<std::string, int>> names = {{"SSL", 11},     {"MUTUAL", 12},         {"ELSEWHERE", 13}, {"EXPIRED", 14},
-                                                            {"SASL_PLAINTEXT", 15}, {"SASL_SSL", 16}, {"RENEWED", 17}};
-    std::string all = "PLAINTEXT://127.0.0.1:@1@";
-    for (const auto& [name, port] : names) all += "," + name + "://127.0.0.1:@" + std::to_string(port) + "@";
-    std::vector<std::string> p = {
-        "listeners=" + all + ",CONTROLLER://127.0.0.1:@101@",
-        "advertised.listeners=" + all,
-        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,MUTUAL:SSL,ELSEWHERE:SSL,EXPIRED:SSL,"
-        "SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,RENEWED:SASL_PLAINTEXT",
-        "ssl.keystore.type=PEM",
-        "ssl.keystore.location=" + file("broker.pem"),
-        "ssl.truststore.type=PEM",
-        "ssl.truststore.location=" + file("clients.pem"),
-        "listener.name.mutual.ssl.client.auth=required",
-        "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
-        "listener.name.renewed.sasl.enabled.mechanisms=SCRAM-SHA-256",
-        "listener.name.renewed.scram-sha-256.connections.max.reauth.ms=3000",
-        std::string("scram-user=alice:") + password,
-    };
-    for (const std::string name : {"elsewhere", "expired"}) {
-      p.push_back("listener.name." + name + ".ssl.keystore.type=PEM");
-      p.push_back("listener.name." + name + ".ssl.keystore.location=" + file(name + ".pem"));
-    }
-    const std::string module = "org.apache.kafka.common.security.";
-    for (const std::string name : {"sasl_plaintext", "sasl_ssl", "renewed"}) {
-      const std::string of = "listener.name." + name + ".";
-      for (const std::string hash : {"256", "512"}) {
-        p.push_back(of + "scram-sha-" + hash + ".sasl.jaas.config=" + module + "scram.ScramLoginModule required;");
-      }
-      p.push_back(of + "plain.sasl.jaas.config=" + module + "plain.PlainLoginModule required user_alice=\"hunter2-plain\";");
-      p.push_back(of + "oauthbearer.sasl.jaas.config=" + module +
-                  "oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\";");
-    }
-    return p;
-  }
-
-  fs::path folder_ = make_folder();
-  authority brokers_{"brokers"}, clients_{"clients"};
-  cluster node_;
-};
-
-secure_node& node() {
-  static secure_node shared;
-  return shared;
-}
-
-using settings = std::map<std::string, std::string>;
-
-/// What a client of the listener needs, by Kafka's names.
-settings for_tls(settings more = {}) {
-  more.insert({{"security.protocol", "SSL"}, {"ssl.ca.location", node().file("ca.pem")}});
-  return more;
-}
-settings for_sasl(const std::string& mechanism, settings more = {}) {
-  more.insert({{"security.protocol", "SASL_PLAINTEXT"}, {"sasl.mechanism", mechanism}, {"sasl.username", "alice"}, {"sasl.password", password}});
-  return more;
-}
-settings for_both(const std::string& mechanism, settings more = {}) {
-  more["security.protocol"] = "SASL_SSL";
-  more["ssl.ca.location"] = node().file("ca.pem");
-  return for_sasl(mechanism, std::move(more));
-}
-settings of_client() {
-  return {{"ssl.certificate.location", node().file("alice.pem")},
-          {"ssl.key.location", node().file("alice.key")},
-          {"ssl.key.password", key_password}};
-}
 
 config at(const scenario& s, listener l, const settings& more) {
   config c = s.settings(unique_name("group"));
@@ -155,12 +35,56 @@ asio::awaitable<oauth_token> unsigned_token() {
   co_return oauth_token(secret(base64url("{\"alg\":\"none\"}") + "." + base64url(claims) + "."));
 }
 
+/// A token endpoint (KIP-768) on loopback, until it is closed.
+asio::awaitable<void> serve_tokens(asio::ip::tcp::acceptor& from) {
+  for (;;) {
+    auto [refused, socket] = co_await from.async_accept(kawait::detail::use_tuple);
+    if (refused) co_return;
+    const auto stream = std::make_unique<net::tcp_transport>(std::move(socket), "client");
+    std::string request(4096, '\0');
+    std::error_code ec;
+    const auto room = std::as_writable_bytes(std::span<char>(request));
+    const std::size_t size = co_await stream->read_some(room, ec);
+    request.resize(size);
+    const bool known = request.find("Basic YmlsbGluZzpodW50ZXIyLW9pZGM=\r\n") != std::string::npos;
+    const oauth_token token = co_await unsigned_token();
+    const std::string body = "{\"access_token\":\"" + std::string(token.value.reveal()) + "\",\"token_type\":\"Bearer\",\"expires_in\":3600}";
+    const std::string answer = known ? "HTTP/1.1 200 OK\r\n\r\n" + body : "HTTP/1.1 401 Unauthorized\r\n\r\n{\"error\":\"invalid_client\"}";
+    const auto bytes = std::as_bytes(std::span<const char>(answer));
+    co_await stream->write(bytes, ec);
+    stream->close();
+  }
+}
+
+settings for_oidc(const asio::ip::tcp::acceptor& endpoint, const std::string& secret) {
+  return for_tls({{"security.protocol", "SASL_SSL"},
+                  {"sasl.mechanism", "OAUTHBEARER"},
+                  {"sasl.oauthbearer.method", "oidc"},
+                  {"sasl.oauthbearer.token.endpoint.url", "http://127.0.0.1:" + std::to_string(endpoint.local_endpoint().port()) + "/token"},
+                  {"sasl.oauthbearer.client.id", "billing"},
+                  {"sasl.oauthbearer.client.secret", secret}});
+}
+
 asio::awaitable<load*> some_records(scenario& s, std::int64_t count) {
   const std::string topic = unique_name("secured");
   co_await s.admin.create_topic(topic, 2);
   load* const records = &s.make<load>(s.admin, topic, 2);
   co_await records->add(count);
   co_return records;
+}
+
+struct verdict {
+  std::error_code code;
+  std::string words;
+};
+
+asio::awaitable<void> run_to_end(kawait::consumer& c, verdict& v) {
+  try {
+    co_await c.async_run();
+  } catch (const error& e) {
+    v.code = e.code();
+    v.words = e.words();
+  }
 }
 
 // ---- Every listener.
@@ -193,12 +117,23 @@ asio::awaitable<void> every_listener(scenario& s) {
   all.emplace_back("PLAIN by JAAS", at(s, listener::sasl_ssl, jaas));
   config token = at(s, listener::sasl_ssl, for_tls({{"security.protocol", "SASL_SSL"}, {"sasl.mechanism", "OAUTHBEARER"}}));
   all.emplace_back("OAUTHBEARER", token.sasl_oauth_token(unsigned_token));
+  auto& endpoint = s.make<asio::ip::tcp::acceptor>(s.executor(), asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+  s.spawn(serve_tokens(endpoint));
+  all.emplace_back("OAUTHBEARER by OIDC", at(s, listener::sasl_ssl, for_oidc(endpoint, "hunter2-oidc")));
   for (const auto& [what, c] : all) {
     CAPTURE(what);
     history& h = s.make<history>();
     co_await consume(s, c, h, records);
     h.forget_handles();
   }
+  kawait::consumer stranger(s.executor(), at(s, listener::sasl_ssl, for_oidc(endpoint, "hunter2-wrong")));
+  stranger.subscribe(records->topic());
+  verdict v;
+  co_await run_to_end(stranger, v);
+  CAPTURE(v.words);
+  CHECK(v.code == errc::authentication_failed);
+  CHECK(v.words.find("/token: HTTP status 401 (invalid_client)") != std::string::npos);
+  endpoint.close();
 }
 
 TEST_CASE("security: a group consumes over every listener", "[security]") {
@@ -207,20 +142,6 @@ TEST_CASE("security: a group consumes over every listener", "[security]") {
 }
 
 // ---- What is refused.
-
-struct verdict {
-  std::error_code code;
-  std::string words;
-};
-
-asio::awaitable<void> run_to_end(kawait::consumer& c, verdict& v) {
-  try {
-    co_await c.async_run();
-  } catch (const error& e) {
-    v.code = e.code();
-    v.words = e.words();
-  }
-}
 
 TEST_CASE("security: what is refused is told, and where", "[security]") {
   struct row {
@@ -266,6 +187,14 @@ TEST_CASE("security: what is refused is told, and where", "[security]") {
   }
 }
 
+class disconnections final : public observer {
+ public:
+  void on_disconnected(const disconnected& e) override {
+    if (e.reason.code != errc::closed) reasons.push_back(e.reason.to_string());
+  }
+  std::vector<std::string> reasons;
+};
+
 // ---- Files that change.
 
 asio::awaitable<void> rotation(scenario& s) {
@@ -294,15 +223,82 @@ TEST_CASE("security: certificates and keys that are replaced are used by the nex
   s.run(&rotation);
 }
 
-// ---- Sessions that end.
+// Each certificate of the broker's is known to be in use by what it makes of somebody who is not let in yet.
+asio::awaitable<void> replacement(scenario& s) {
+  load* const records = co_await some_records(s, 50);
+  const auto seen = std::make_shared<disconnections>();
+  config first = at(s, listener::rotated, for_tls({{"ssl.ca.location", node().file("both.pem")}}));
+  const config second = config(first).set(for_tls());
+  first.add_observer(seen);
+  const auto says = [](member& m, const char* words) { return m.consumer().last_warning().words.find(words) != std::string::npos; };
+  member& a = s.subscribe("a", first, records->topic());
+  a.start();
+  EVENTUALLY(says(a, "certificate has expired"));
+  co_await node().show(s.admin, "next.pem");
+  EVENTUALLY(records->is_consumed(s.log) || a.has_ended());
+  member& b = s.subscribe("b", second, records->topic());
+  b.start();
+  EVENTUALLY(says(b, "local issuer certificate"));
+  co_await node().show(s.admin, "expired.pem");
+  EVENTUALLY(says(b, "certificate has expired"));
+  co_await records->add(50);
+  EVENTUALLY(records->is_consumed(s.log) || a.has_ended());
+  co_await node().show(s.admin, "broker.pem");
+  EVENTUALLY(a.owned().size() == 1 && b.owned().size() == 1);
+  co_await records->add(50);
+  EVENTUALLY(records->is_consumed(s.log) || a.has_ended() || b.has_ended());
+  CAPTURE(joined(seen->reasons), joined(s.log.violations()));
+  CHECK(seen->reasons.empty());
+  co_await a.close();
+  co_await b.close();
+  CHECK(s.log.violations().empty());
+  CHECK(s.log.repeated() == 0);
+}
 
-class disconnections final : public observer {
- public:
-  void on_disconnected(const disconnected& e) override {
-    if (e.reason.code != errc::closed) reasons.push_back(e.reason.to_string());
-  }
-  std::vector<std::string> reasons;
-};
+TEST_CASE("security: a broker's certificate that expires or is replaced keeps nobody from reading who is there", "[security]") {
+  scenario s(node().plaintext());
+  s.run(&replacement);
+}
+
+// ---- What a principal may.
+
+asio::awaitable<void> permissions(scenario& s) {
+  load* const open = co_await some_records(s, 50);
+  load* const closed = co_await some_records(s, 50);
+  const std::string group = unique_name("group");
+  config c = at(s, listener::sasl_plaintext, for_sasl("SCRAM-SHA-256", {{"sasl.username", "bob"}, {"sasl.password", "hunter2-bob"}}));
+  c.group_id(group);
+  kawait::consumer stranger(s.executor(), c);
+  stranger.subscribe(open->topic());
+  verdict v;
+  co_await run_to_end(stranger, v);
+  CAPTURE(v.words);
+  CHECK(v.code == kafka_error::group_authorization_failed);
+  CHECK(v.words.find("'" + group + "'") != std::string::npos);
+
+  co_await s.admin.grant("User:bob", acl_creation::of_group, group);
+  co_await s.admin.grant("User:bob", acl_creation::of_topic, open->topic());
+  member& m = s.subscribe("bob", c, open->topic());
+  m.start();
+  EVENTUALLY(open->is_consumed(s.log) || m.has_ended());
+  m.consumer().subscribe(open->topic(), closed->topic());
+  EVENTUALLY(m.consumer().last_warning().code == kafka_error::topic_authorization_failed || m.has_ended());
+  const std::string words = m.consumer().last_warning().words;
+  CAPTURE(words);
+  CHECK(words.find(": " + closed->topic() + ": ") != std::string::npos);
+  CHECK(words.find(open->topic()) == std::string::npos);
+  co_await s.admin.grant("User:bob", acl_creation::of_topic, closed->topic());
+  EVENTUALLY(closed->is_consumed(s.log) || m.has_ended());
+  co_await m.close();
+  CHECK(s.log.violations().empty());
+}
+
+TEST_CASE("security: who may not read is told what: the group, or the topic", "[security]") {
+  scenario s(node().plaintext());
+  s.run(&permissions);
+}
+
+// ---- Sessions that end.
 
 asio::awaitable<void> renewals(scenario& s) {
   const char* const asked = std::getenv("KAWAIT_RENEWAL_SECONDS");

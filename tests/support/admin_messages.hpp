@@ -130,7 +130,7 @@ struct alter_configs_response : api<44, 1, 1, 1> {
 
 struct alter_configs_request : api<44, 1, 1, 1> {
   static constexpr const char* api_name = "IncrementalAlterConfigs";
-  static constexpr std::int8_t of_group = 32, set = 0;
+  static constexpr std::int8_t of_broker = 4, of_group = 32, set = 0;
   using response = alter_configs_response;
   struct config {
     std::string_view name;
@@ -154,6 +154,16 @@ struct alter_configs_request : api<44, 1, 1, 1> {
   };
   std::vector<resource> resources;
   bool validate_only = false;
+
+  alter_configs_request() = default;
+  alter_configs_request(std::int8_t type, std::string_view of, std::string_view name, std::string_view value) {
+    auto& r = resources.emplace_back();
+    r.type = type;
+    r.name = of;
+    auto& c = r.configs.emplace_back();
+    c.name = name;
+    c.value = value;
+  }
   static void fields(auto&& visit) {
     visit(field("Resources"), &alter_configs_request::resources);
     visit(field("ValidateOnly"), &alter_configs_request::validate_only);
@@ -162,13 +172,17 @@ struct alter_configs_request : api<44, 1, 1, 1> {
 
 /// One access rule, as it is made.
 struct acl_creation {
-  static constexpr std::int8_t of_topic = 2, literal = 3, describe = 8, deny = 2;
-  std::int8_t resource_type = of_topic;
+  static constexpr std::int8_t of_topic = 2, of_group = 3, literal = 3, read = 3, describe = 8, deny = 2, allow = 3;
+  std::int8_t resource_type = 0;
   std::string_view resource_name;
   std::int8_t pattern_type = literal;
-  std::string_view principal = "User:*", host = "*";
-  std::int8_t operation = describe;
-  std::int8_t permission = deny;
+  std::string_view principal, host = "*";
+  std::int8_t operation = 0;
+  std::int8_t permission = 0;
+
+  acl_creation() = default;
+  acl_creation(std::int8_t type, std::string_view name, std::string_view who, std::int8_t what, std::int8_t decision)
+      : resource_type(type), resource_name(name), principal(who), operation(what), permission(decision) {}
   static void fields(auto&& visit) {
     visit(field("ResourceType"), &acl_creation::resource_type);
     visit(field("ResourceName"), &acl_creation::resource_name);

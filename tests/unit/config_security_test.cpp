@@ -67,6 +67,14 @@ std::vector<property_row> property_rows() {
   };
   const auto pem = [](const config&) { return std::string("PEM"); };
   const auto password = [](const config& c) { return std::string(c.values().security.sasl.password.reveal()); };
+  const auto oidc_id = [](const config& c) { return c.values().security.sasl.oidc.client_id; };
+  const auto oidc_secret = [](const config& c) { return std::string(c.values().security.sasl.oidc.client_secret.reveal()); };
+  const auto oidc_ca = [](const config& c) { return shown(c.values().security.sasl.oidc.ca); };
+  const auto oidc_extensions = [](const config& c) {
+    std::string all;
+    for (const auto& [name, value] : c.values().security.sasl.oidc.extensions) all += (all.empty() ? "" : ",") + name + "=" + value;
+    return all;
+  };
   const std::string too_long(32768, 'x'), far_too_long((1 << 20) + 1, 'x');
   return {
       {"security.protocol", protocol_of, {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}, {"", "ssl", "TLS", "PLAINTEXT,SSL"}},
@@ -103,6 +111,24 @@ std::vector<property_row> property_rows() {
        {"", "yes"}},
       {"sasl.login.attempts", [](const config& c) { return std::to_string(c.values().security.sasl.login_attempts); },
        {"1", "2147483647"}, {"0", "-1", "2147483648", "", "x"}},
+      {"sasl.oauthbearer.method",
+       [](const config& c) { return std::string(c.values().security.sasl.oidc.required ? "oidc" : "default"); },
+       {"oidc", "default"},
+       {"", "OIDC", "jwt"}},
+      {"sasl.oauthbearer.token.endpoint.url", [](const config& c) { return c.values().security.sasl.oidc.endpoint; },
+       {"https://idp/token", "http://localhost:8080/?q"}, {"", "idp", "ftp://idp/", "https://", too_long}},
+      {"sasl.oauthbearer.client.id", oidc_id, {"billing"}, {"", too_long}},
+      {"sasl.oauthbearer.client.credentials.client.id", oidc_id, {"billing"}, {"", too_long}},
+      {"sasl.oauthbearer.client.secret", oidc_secret, {"word"}, {"", too_long}},
+      {"sasl.oauthbearer.client.credentials.client.secret", oidc_secret, {"word"}, {"", too_long}},
+      {"sasl.oauthbearer.scope", [](const config& c) { return c.values().security.sasl.oidc.scope; }, {"kafka read"}, {"", too_long}},
+      {"sasl.oauthbearer.header.urlencode",
+       [](const config& c) { return std::string(c.values().security.sasl.oidc.encode_header ? "true" : "false"); },
+       {"true", "false"},
+       {"", "yes"}},
+      {"sasl.oauthbearer.extensions", oidc_extensions, {"a=b", "a=b=c,cD= e"}, {"", "a", "a=", "=b", "a1=b", "auth=b", "a=b,", "a=b,a=c", too_long}},
+      {"https.ca.location", oidc_ca, {"/etc/ca.pem"}, {"", too_long}},
+      {"https.ca.pem", oidc_ca, {"-----BEGIN"}, {"", far_too_long}},
   };
 }
 
@@ -133,7 +159,7 @@ TEST_CASE("config: every property of TLS and SASL takes good values, and refuses
     }
   }
   for (const kawait::property_info& p : kawait::properties()) {
-    if (p.name.starts_with("ssl.") || p.name.starts_with("sasl.") || p.name == "security.protocol") known.insert(p.name);
+    if (p.name.starts_with("ssl.") || p.name.starts_with("sasl.") || p.name.starts_with("https.") || p.name == "security.protocol") known.insert(p.name);
   }
   CHECK(known == tested);
 }
@@ -236,13 +262,48 @@ TEST_CASE("config: what of TLS and SASL does not fit together is refused when a 
   CHECK(contains(refusal([&] { config(token).sasl_mechanism(kawait::sasl_mechanism::plain).check(); }), "is not OAUTHBEARER"));
 }
 
+TEST_CASE("config: OIDC by properties alone, in librdkafka's names and in Java's") {
+  using settings = std::map<std::string, std::string>;
+  const settings basic = {{"security.protocol", "SASL_SSL"},
+                          {"sasl.mechanism", "OAUTHBEARER"},
+                          {"sasl.oauthbearer.method", "oidc"},
+                          {"sasl.oauthbearer.token.endpoint.url", "https://idp/token"},
+                          {"sasl.oauthbearer.client.id", "billing"},
+                          {"sasl.oauthbearer.client.secret", "hunter2"}};
+  const auto words_with = [&](const settings& more, const std::string& without = {}) {
+    settings all = more;
+    all.insert(basic.begin(), basic.end());
+    if (!without.empty()) all.erase(without);
+    config c("b:1");
+    c.set(all);
+    const std::string words = refusal([&] { c.check(); });
+    CHECK(!contains(words, "hunter"));
+    return words;
+  };
+  CHECK(words_with({}) == "");
+  CHECK(words_with({}, "sasl.oauthbearer.method") == "");
+  CHECK(words_with({{"https.ca.location", "ca.pem"}, {"sasl.oauthbearer.extensions", "logicalCluster=lkc-1"}}) == "");
+  CHECK(contains(words_with({}, "sasl.oauthbearer.token.endpoint.url"), "token.endpoint.url is required"));
+  CHECK(contains(words_with({}, "sasl.oauthbearer.client.id"), "client.id and sasl.oauthbearer.client.secret are required"));
+  CHECK(contains(words_with({}, "sasl.oauthbearer.client.secret"), "client.id and sasl.oauthbearer.client.secret are required"));
+  CHECK(words_with({{"sasl.oauthbearer.client.credentials.client.secret", "hunter3"}}, "sasl.oauthbearer.client.secret") == "");
+  CHECK(contains(words_with({{"sasl.oauthbearer.client.id", "a:b"}}), "urlencode"));
+  CHECK(words_with({{"sasl.oauthbearer.client.id", "a:b"}, {"sasl.oauthbearer.header.urlencode", "true"}}) == "");
+  CHECK(contains(words_with({{"https.ca.location", "x"}, {"https.ca.pem", "y"}}), "exclude each other"));
+  CHECK(contains(words_with({{"sasl.mechanism", "PLAIN"}}), "sasl.mechanism is not OAUTHBEARER"));
+  CHECK(contains(words_with({{"security.protocol", "SSL"}}), "none would be sent"));
+  CHECK(words_with({{"sasl.oauthbearer.token.endpoint.url", "http://localhost:8080/token"}}) == "");
+  CHECK(contains(words_with({{"sasl.oauthbearer.token.endpoint.url", "http://idp/token"}}), "is of http"));
+  CHECK(words_with({{"sasl.oauthbearer.token.endpoint.url", "http://idp/token"}, {"sasl.allow.cleartext", "true"}}) == "");
+}
+
 TEST_CASE("config: names of TLS and SASL that are no settings say what is") {
   for (const auto& [name, meaning] : std::vector<std::pair<std::string, std::string>>{
            {"ssl.keystore.password", "ssl.key.password"},
            {"ssl.enabled.protocols", "TLS 1.3"},
            {"enable.ssl.certificate.verification", "always verified"},
            {"sasl.kerberos.service.name", "not supported"},
-           {"sasl.oauthbearer.token.endpoint.url", "sasl_oauth_token"}}) {
+           {"sasl.login.callback.handler.class", "sasl.oauthbearer.token.endpoint.url"}}) {
     CAPTURE(name);
     const std::string words = refusal([&, &n = name] { config().set(n, "hunter2"); });
     CHECK(contains(words, meaning));

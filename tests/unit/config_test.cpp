@@ -36,7 +36,7 @@ bool contains(const std::string& words, std::string_view part) { return words.fi
 
 /// Those of config_security_test.cpp.
 bool is_of_security(const kawait::property_info& p) {
-  return p.name.starts_with("ssl.") || p.name.starts_with("sasl.") || p.name == "security.protocol";
+  return p.name.starts_with("ssl.") || p.name.starts_with("sasl.") || p.name.starts_with("https.") || p.name == "security.protocol";
 }
 
 std::string shown(const config& c, std::string_view name) {

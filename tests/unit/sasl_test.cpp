@@ -128,8 +128,9 @@ TEST_CASE("sasl: what goes wrong is told, with the broker", "[net][sasl]") {
   }
 }
 
-net::connection_options with_token(kawait::oauth_token_source source) {
+net::connection_options with_token(kawait::oauth_token_source source, std::function<void()> refused = {}) {
   net::sasl_options o;
+  o.token_refused = std::move(refused);
   o.mechanism = sasl_mechanism::oauthbearer;
   o.token = std::move(source);
   return with(std::move(o));
@@ -145,6 +146,7 @@ TEST_CASE("sasl: OAUTHBEARER shows a token, and tells why it was refused", "[net
   for (const bool good : {true, false}) {
     testing::world w;
     std::vector<std::string> said;
+    int refusals = 0;
     listen(w, [&](peer& p) -> asio::awaitable<void> {
       (void)co_await p.shake_hands();
       (void)co_await accept_mechanism(p, "OAUTHBEARER");
@@ -158,8 +160,9 @@ TEST_CASE("sasl: OAUTHBEARER shows a token, and tells why it was refused", "[net
       }
       co_await p.drain();
     });
-    auto c = open(w, with_token(give_token));
+    auto c = open(w, with_token(give_token, [&] { ++refusals; }));
     CHECK(static_cast<bool>(c) == good);
+    CHECK(refusals == (good ? 0 : 1));
     REQUIRE(said.size() == (good ? 1u : 2u));
     CHECK(said[0] == "n,,\x01" "auth=Bearer ey.J0.token\x01logicalCluster=lkc-1\x01\x01");
     if (c) {
@@ -178,6 +181,11 @@ asio::awaitable<kawait::oauth_token> fail_to_give() {
   co_return kawait::oauth_token();
 }
 
+asio::awaitable<kawait::oauth_token> fail_for_now() {
+  throw kawait::error(std::make_error_code(std::errc::connection_refused), "no endpoint");
+  co_return kawait::oauth_token();
+}
+
 TEST_CASE("sasl: a source of tokens that throws, gives nonsense, or never ends", "[net][sasl]") {
   testing::world w;
   listen(w, [](peer& p) -> asio::awaitable<void> {
@@ -189,6 +197,10 @@ TEST_CASE("sasl: a source of tokens that throws, gives nonsense, or never ends",
   REQUIRE(!thrown);
   CHECK(thrown.error().code == errc::authentication_failed);
   CHECK(thrown.error().words == "10.0.0.1:9092: OAUTHBEARER: no token: the identity provider is away");
+  auto passing = open(w, with_token(fail_for_now));
+  REQUIRE(!passing);
+  CHECK(passing.error().code == std::errc::connection_refused);  // no refusal, which would be counted
+  CHECK(passing.error().words == "10.0.0.1:9092: OAUTHBEARER: no token: no endpoint");
 
   for (const std::string text : {"", "two\x01parts", "new\nline"}) {
     auto nonsense = open(w, with_token([text]() -> asio::awaitable<kawait::oauth_token> { co_return kawait::oauth_token(secret(text)); }));

@@ -123,7 +123,9 @@ inline std::string_view meaning_of(std::string_view name) {
   if (name == "ssl.protocol" || name == "ssl.enabled.protocols") return "TLS 1.3 is spoken, or 1.2 where the broker has no better";
   if (name == "enable.ssl.certificate.verification") return "certificates are always verified";
   if (name.starts_with("sasl.kerberos.")) return "GSSAPI (Kerberos) is not supported";
-  if (name.starts_with("sasl.oauthbearer.") || name.starts_with("sasl.login.callback.")) return "see config::sasl_oauth_token";
+  if (name.starts_with("sasl.oauthbearer.") || name.starts_with("sasl.login.callback.")) {
+    return "see sasl.oauthbearer.token.endpoint.url and config::sasl_oauth_token";
+  }
   return {};
 }
 
@@ -139,6 +141,7 @@ KAWAIT_DECL const std::vector<config::setter>& config::setters() {
     std::vector<setter> list = basic_setters();
     add_tls_setters(list);
     add_sasl_setters(list);
+    add_oidc_setters(list);
     return list;
   }();
   return all;

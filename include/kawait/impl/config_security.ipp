@@ -169,7 +169,9 @@ KAWAIT_DECL void config::take_jaas(std::string_view name, std::string_view text)
     detail::refuse_setting(name, text, "is not of the form: some.LoginModule required username=\"...\" password=\"...\";");
   }
   const std::string_view module = std::string_view(parsed->module).substr(parsed->module.rfind('.') + 1);
-  if (module == "OAuthBearerLoginModule") detail::refuse_setting(name, text, "tokens come from config::sasl_oauth_token");
+  if (module == "OAuthBearerLoginModule") {
+    detail::refuse_setting(name, text, "tokens come from sasl.oauthbearer.token.endpoint.url or config::sasl_oauth_token");
+  }
   if (module == "Krb5LoginModule") detail::refuse_setting(name, text, "Kerberos is not supported");
   if (module != "PlainLoginModule" && module != "ScramLoginModule") {
     detail::refuse_setting(name, text, "the login module must be Kafka's PlainLoginModule or ScramLoginModule");
@@ -207,14 +209,18 @@ KAWAIT_DECL void config::check_tls() const {
 KAWAIT_DECL void config::check_sasl() const {
   const net::sasl_options& sasl = values_.security.sasl;
   const bool has_login = !sasl.username.empty() || !sasl.password.empty();
+  const bool has_oidc = sasl.oidc.is_set();
   if (!values_.security.has_sasl()) {
-    if (!sasl.mechanism && !has_login && !sasl.token) return;
+    if (!sasl.mechanism && !has_login && !sasl.token && !has_oidc) return;
     detail::refuse_together("credentials are set (sasl.*), and security.protocol is not SASL_SSL or SASL_PLAINTEXT: none would be sent");
   }
   if (!sasl.mechanism) detail::refuse_together("sasl.mechanism is required; GSSAPI, Kafka's default, is not supported");
   const bool is_plain = *sasl.mechanism == kawait::sasl_mechanism::plain;
   const bool is_token = *sasl.mechanism == kawait::sasl_mechanism::oauthbearer;
-  if (is_token && !sasl.token) detail::refuse_together("sasl.mechanism = 'OAUTHBEARER': config::sasl_oauth_token is required");
+  if (has_oidc) check_oidc();
+  if (is_token && !sasl.token && !has_oidc) {
+    detail::refuse_together("sasl.mechanism = 'OAUTHBEARER': sasl.oauthbearer.token.endpoint.url or config::sasl_oauth_token is required");
+  }
   if (is_token && has_login) detail::refuse_together("sasl.mechanism = 'OAUTHBEARER' takes no sasl.username and sasl.password");
   if (!is_token && sasl.token) detail::refuse_together("a source of tokens is set, and sasl.mechanism is not OAUTHBEARER");
   if (!is_token && (sasl.username.empty() || sasl.password.empty())) {

@@ -119,16 +119,43 @@ inline void add_sasl_properties(std::vector<property_info>& all) {
       all.end(),
       {
           {"sasl.mechanism", choice, "", 0, 0, "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
-           "Required with SASL. OAUTHBEARER takes its tokens from config::sasl_oauth_token. GSSAPI is not supported."},
+           "Required with SASL. OAUTHBEARER takes its tokens from config::sasl_oauth_token or sasl.oauthbearer.token.endpoint.url. GSSAPI is "
+           "not supported."},
           {"sasl.mechanisms", choice, "", 0, 0, "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER", "librdkafka's name of sasl.mechanism."},
           {"sasl.username", text, "", 1, longest_text, "", "Of PLAIN and SCRAM."},
           {"sasl.password", password, "", 1, longest_text, "", "Of PLAIN and SCRAM."},
           {"sasl.jaas.config", password, "", 1, longest_text, "",
            "Java's way to say both: PlainLoginModule or ScramLoginModule required username=\"...\" password=\"...\";"},
           {"sasl.allow.cleartext", boolean, "false", 0, 0, "",
-           "Whether PLAIN's password and OAUTHBEARER's token may be sent without TLS, for everybody on the way to read."},
+           "Whether PLAIN's password, OAUTHBEARER's token and what it is asked for with may be sent without TLS, for everybody on the way to "
+           "read."},
           {"sasl.login.attempts", number, "3", 1, int_max, "",
            "So many refusals in a row end the consumer, so that no account is locked by trying."},
+      });
+}
+
+inline void add_oidc_properties(std::vector<property_info>& all) {
+  all.insert(
+      all.end(),
+      {
+          {"sasl.oauthbearer.method", choice, "default", 0, 0, "default or oidc",
+           "librdkafka's switch; here sasl.oauthbearer.token.endpoint.url is enough."},
+          {"sasl.oauthbearer.token.endpoint.url", text, "", 1, longest_text, "",
+           "Where OAUTHBEARER's tokens are had for OIDC's client credentials (KIP-768): https://host[:port]/path. http:// on this machine "
+           "only, or with sasl.allow.cleartext. A token is used until a fifth of its time is left."},
+          {"sasl.oauthbearer.client.id", text, "", 1, longest_text, "", "Who asks for a token."},
+          {"sasl.oauthbearer.client.secret", password, "", 1, longest_text, "", "The password of who asks."},
+          {"sasl.oauthbearer.client.credentials.client.id", text, "", 1, longest_text, "", "Java's name of sasl.oauthbearer.client.id."},
+          {"sasl.oauthbearer.client.credentials.client.secret", password, "", 1, longest_text, "",
+           "Java's name of sasl.oauthbearer.client.secret."},
+          {"sasl.oauthbearer.scope", text, "", 1, longest_text, "", "What the token is for, as the endpoint calls it."},
+          {"sasl.oauthbearer.header.urlencode", boolean, "false", 0, 0, "",
+           "Whether client id and secret are encoded as in a form before they are sent, as RFC 6749 has it; most endpoints do not ask for it."},
+          {"sasl.oauthbearer.extensions", text, "", 1, longest_text, "",
+           "Shown to brokers with the token (KIP-342): name=value,name=value. Confluent's cloud wants logicalCluster and identityPoolId."},
+          {"https.ca.location", text, "", 1, longest_text, "",
+           "As ssl.ca.location, for the token endpoint. Default: the system's; what is set for brokers is not used."},
+          {"https.ca.pem", text, "", 1, mebibyte, "", "The same as text."},
       });
 }
 
@@ -142,6 +169,7 @@ KAWAIT_DECL const std::vector<property_info>& properties() {
     property_table::add_network_properties(list);
     property_table::add_tls_properties(list);
     property_table::add_sasl_properties(list);
+    property_table::add_oidc_properties(list);
     return list;
   }();
   return all;

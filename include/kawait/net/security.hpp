@@ -27,8 +27,9 @@ struct oauth_token {
 };
 
 /// Where tokens come from: called on the consumer's executor whenever a connection is to be authenticated, or again before its session
-/// ends. What it throws fails that attempt, with the exception's words. An attempt that takes longer than
-/// socket.connection.setup.timeout.ms is cancelled.
+/// ends. What it throws fails that attempt, with the exception's words, and counts as a refusal (sasl.login.attempts) unless it is a
+/// kawait::error of another code than errc::authentication_failed. An attempt that takes longer than socket.connection.setup.timeout.ms
+/// is cancelled.
 using oauth_token_source = std::function<asio::awaitable<oauth_token>()>;
 
 }  // namespace kawait
@@ -55,11 +56,31 @@ struct tls_options {
   tls_options() = default;
 };
 
+/// OIDC's client credentials (KIP-768). See oidc_client.
+struct oidc_options {
+  bool required = false;  ///< sasl.oauthbearer.method=oidc
+  std::string endpoint;   ///< A URL. None: there is no OIDC.
+  std::string client_id;
+  secret client_secret;
+  std::string scope;
+  bool encode_header = false;  ///< Id and secret are form-encoded before base64, as RFC 6749 has it and Kafka by default has not.
+  std::map<std::string, std::string> extensions;
+  pem_source ca;  ///< None: the system's.
+
+  oidc_options() = default;
+  bool is_set() const noexcept {
+    return required || !endpoint.empty() || !client_id.empty() || !client_secret.empty() || !scope.empty() || !extensions.empty() ||
+           !ca.empty();
+  }
+};
+
 struct sasl_options {
   std::optional<sasl_mechanism> mechanism;
   std::string username;
   secret password;
   oauth_token_source token;
+  std::function<void()> token_refused;  ///< Told if a broker does not take what it gave.
+  oidc_options oidc;
   bool allow_cleartext = false;
   std::uint32_t login_attempts = 3;
 

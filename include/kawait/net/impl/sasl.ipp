@@ -57,7 +57,7 @@ struct token_request {
   asio::cancellation_signal stop;
   bool done = false;
   std::optional<oauth_token> token;
-  std::string words;
+  failure why;
 };
 
 inline asio::awaitable<void> run_source(oauth_token_source source, std::shared_ptr<token_request> shared) {
@@ -71,10 +71,12 @@ inline void start_source(const asio::any_io_executor& executor, const oauth_toke
   const auto finish = [shared](std::exception_ptr thrown) {
     try {
       if (thrown) std::rethrow_exception(thrown);
+    } catch (const error& e) {
+      shared->why = failure(e.code(), e.words());
     } catch (const std::exception& e) {
-      shared->words = e.what();
+      shared->why = failure(errc::authentication_failed, e.what());
     } catch (...) {
-      shared->words = "an exception";
+      shared->why = failure(errc::authentication_failed, "an exception");
     }
     shared->done = true;
     shared->ready.notify_all();
@@ -105,6 +107,7 @@ KAWAIT_DECL asio::awaitable<failure> connection::authenticate(time_point deadlin
   lifetime_ = std::chrono::milliseconds(0);
   if (mechanism == sasl_mechanism::oauthbearer) {
     f = co_await log_in_with_token(std::move(token), deadline);
+    if (f.code == errc::authentication_failed && options_.sasl->token_refused) options_.sasl->token_refused();
   } else if (mechanism == sasl_mechanism::plain) {
     f = co_await log_in_plain(deadline);
   } else {
@@ -190,7 +193,11 @@ KAWAIT_DECL asio::awaitable<result<secret>> connection::fetch_token(time_point d
     shared->stop.emit(asio::cancellation_type::terminal);
     co_return at_peer(failure(std::make_error_code(std::errc::timed_out), "the source of tokens"));
   }
-  if (!shared->token) co_return login_failure("no token: " + shared->words);
+  if (!shared->token) {
+    failure f = login_failure("no token: " + shared->why.words);
+    f.code = shared->why.code;
+    co_return f;
+  }
   auto message = detail::oauth_message(*shared->token);
   if (!message) co_return login_failure("the token or one of its extensions holds what none may hold");
   co_return *std::move(message);

@@ -4,9 +4,20 @@
 
 #include <algorithm>
 
+#include <kawait/net/oidc.hpp>
+
 namespace kawait::runtime {
 
 namespace detail {
+
+/// The endpoint's client gives up a little before who waits for it, and can say why.
+inline void take_tokens_by_oidc(net::sasl_options& o, milliseconds setup_timeout) {
+  auto made = net::oidc_client::create(o.oidc, setup_timeout * 9 / 10);
+  if (!made) throw error(made.error().code, made.error().words);
+  const auto client = *std::move(made);
+  o.token = [client] { return client->token(); };
+  o.token_refused = [client] { client->forget(); };
+}
 
 inline net::connection_options connection_options_of(const options& o) {
   net::connection_options c;
@@ -20,7 +31,11 @@ inline net::connection_options connection_options_of(const options& o) {
     if (!made) throw error(made.error().code, made.error().words);
     c.tls = *std::move(made);
   }
-  if (o.security.has_sasl()) c.sasl = std::make_shared<const net::sasl_options>(o.security.sasl);
+  if (o.security.has_sasl()) {
+    auto sasl = std::make_shared<net::sasl_options>(o.security.sasl);
+    if (!sasl->oidc.endpoint.empty()) take_tokens_by_oidc(*sasl, c.setup_timeout);
+    c.sasl = std::move(sasl);
+  }
   return c;
 }
 
