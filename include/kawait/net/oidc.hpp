@@ -28,10 +28,11 @@ struct endpoint_url {
   KAWAIT_DECL bool is_loopback() const;
 };
 
-/// OIDC's client credentials (KIP-768): asks the endpoint for a token whenever the last one has less than a fifth of its time left, by
-/// one request over a connection of its own; no redirect is followed. What may pass (no connection, 408, 429, 5xx) is tried again until
-/// `timeout`; the last token serves until its end meanwhile. Throws kawait::error: errc::authentication_failed if the endpoint refuses or
-/// gives what is no token, else what kept it from being asked. The words name the endpoint and its status, and no secret.
+/// OIDC's client credentials (KIP-768): asks the endpoint for a token whenever the last one has less than a fifth of its time left.
+/// One request over a connection of its own; no redirect is followed. Until its end the last one serves while none can be had. What
+/// may pass (no connection, 408, 429, 5xx) is tried again until `timeout`. Throws kawait::error: errc::authentication_failed if the
+/// endpoint refuses or gives what is no token, else what kept it from being asked. The words name the endpoint, and its status, and
+/// no secret.
 class oidc_client {
  public:
   KAWAIT_DECL static result<std::shared_ptr<oidc_client>> create(const oidc_options& options, std::chrono::milliseconds timeout);
