@@ -123,7 +123,7 @@ run_ctest() { # NAME PRESET [ctest option...]
 build_meson() {
   local again=()
   [ ! -e build/meson/build.ninja ] || again=(--reconfigure)
-  meson setup build/meson ${again[@]+"${again[@]}"} --buildtype=plain -Doptimization=1 -Db_sanitize=address,undefined \
+  meson setup build/meson ${again[@]+"${again[@]}"} --buildtype=plain -Doptimization=0 -Db_sanitize=address,undefined \
     -Dcpp_args='-g1 -fno-omit-frame-pointer -fno-sanitize-recover=all' && meson compile -C build/meson -j 2
 }
 export -f build_meson
