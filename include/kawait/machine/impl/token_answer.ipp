@@ -12,7 +12,8 @@
 namespace kawait::machine {
 namespace detail {
 
-/// One pass over a JSON text (RFC 8259) that keeps the values of a few members of the outermost object, as they stand there.
+/// One pass over a JSON text (RFC 8259) that keeps the values of a few members of the outermost object, as they stand there. Not a
+/// library's document or events: those keep copies of the token in memory that nobody cleanses.
 class json_members {
  public:
   static constexpr int deepest = 32;
