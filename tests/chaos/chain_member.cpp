@@ -19,23 +19,30 @@
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <chrono>
-#include <cstdio>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace {
 
 using namespace std::chrono_literals;
 
+// Not by stdio: who reads may be slow, SIGTERM interrupts a write that waits for him, and stdio drops the line's rest.
 void print(std::string line) {
   line += '\n';
-  std::fwrite(line.data(), 1, line.size(), stdout);
-  std::fflush(stdout);
+  for (std::size_t at = 0; at < line.size();) {
+    const ssize_t written = ::write(STDOUT_FILENO, line.data() + at, line.size() - at);
+    if (written < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "standard output");
+    if (written > 0) at += static_cast<std::size_t>(written);
+  }
 }
 
 class chain_member {
