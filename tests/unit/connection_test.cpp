@@ -236,6 +236,30 @@ TEST_CASE("half a frame and then silence ends at the request's time-out exactly"
   }
 }
 
+// Or a commit that timed out could come after the next owner's.
+TEST_CASE("what a connection has not delivered when it breaks never gets to the broker", "[net]") {
+  const bool breaks = GENERATE(false, true);
+  CAPTURE(breaks);
+  testing::world w;
+  testing::pipe_options slow;
+  slow.up.bytes_per_second = 100;
+  std::optional<incoming> came;
+  const auto serve = [&came](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
+    peer p(std::move(stream));
+    (void)co_await p.shake_hands();
+    came = co_await p.next();
+  };
+  w.network().listen("10.0.0.1", 9092, serve, slow);
+  auto c = open(w);
+  REQUIRE(c);
+  const auto asked = ask(w, *c, 100ms);
+  if (!breaks) (*c)->close();
+  REQUIRE(w.run_until([&] { return came.has_value(); }));
+  REQUIRE(asked->end.has_value());
+  CHECK(asked->end->error().code == (breaks ? errc::request_timeout : errc::closed));
+  CHECK(came->end == breaks);
+}
+
 TEST_CASE("a request in time is not hit by an earlier one's deadline", "[net]") {
   testing::world w;
   w.network().listen("10.0.0.1", 9092, [](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {

@@ -221,6 +221,37 @@ TEST_CASE("a connection that is closed while it reads leaves the next one alone"
   io.run_for(100ms);
 }
 
+asio::awaitable<void> read_once(net::tcp_transport& t) {
+  std::array<std::byte, 1> room;
+  std::error_code ec;
+  (void)co_await t.read_some(room, ec);
+}
+
+TEST_CASE("what has not got through when a stream is closed still does; when it is aborted, never", "[net][tcp]") {
+  const bool aborts = GENERATE(false, true), reads = GENERATE(false, true);
+  CAPTURE(aborts, reads);
+  asio::io_context io(1);
+  tcp::acceptor acceptor(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+  tcp::socket client(io), server(io);
+  client.connect(acceptor.local_endpoint());
+  acceptor.accept(server);
+  net::tcp_transport stream(std::move(client), "broker");
+  const std::vector<std::byte> block(64 * 1024);
+  std::size_t sent = 0;
+  while (const std::size_t n = stream.try_write(block)) sent += n;
+  if (reads) asio::co_spawn(io, read_once(stream), asio::detached);
+  io.poll();
+  aborts ? stream.abort() : stream.close();
+  io.restart();
+  io.run();
+  std::size_t got = 0;
+  std::error_code ec;
+  std::vector<std::byte> room(1 << 20);
+  while (!ec) got += server.read_some(asio::buffer(room), ec);
+  CHECK((got == sent) == !aborts);
+  CHECK(ec == (aborts ? std::error_code(asio::error::connection_reset) : std::error_code(asio::error::eof)));
+}
+
 TEST_CASE("a context with sockets may be destroyed with anything pending", "[net][tcp]") {
   loopback broker([](peer& p) -> asio::awaitable<void> {
     (void)co_await p.shake_hands();

@@ -72,6 +72,8 @@ class transport {
   virtual void expect(std::size_t missing) noexcept { (void)missing; }
   /// Ends the stream. What is pending completes with an error.
   virtual void close() noexcept = 0;
+  /// As close(), but what has not got through by now never will.
+  virtual void abort() noexcept { close(); }
   virtual std::string peer() const = 0;
 };
 

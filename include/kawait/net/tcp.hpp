@@ -22,6 +22,7 @@ class tcp_transport final : public transport {
   KAWAIT_DECL std::size_t try_write(std::span<const std::byte> bytes) noexcept override;
   KAWAIT_DECL void expect(std::size_t missing) noexcept override;
   KAWAIT_DECL void close() noexcept override;
+  KAWAIT_DECL void abort() noexcept override;
   std::string peer() const override { return peer_; }
 
  private:

@@ -66,6 +66,7 @@ class tls_transport final : public transport {
   KAWAIT_DECL std::size_t try_write(std::span<const std::byte> bytes) noexcept override;
   void expect(std::size_t missing) noexcept override { missing_ = missing; }
   KAWAIT_DECL void close() noexcept override;
+  KAWAIT_DECL void abort() noexcept override;
   std::string peer() const override { return lower_->peer(); }
 
  private:

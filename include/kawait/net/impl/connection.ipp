@@ -41,7 +41,9 @@ KAWAIT_DECL void connection::start() {
 KAWAIT_DECL void connection::close(failure why) {
   if (why_) return;
   why_ = why ? std::move(why) : failure(errc::closed);
-  stream_->close();
+  // What a broken connection has not delivered is said anew on the next. A commit that came through later still would undo one that
+  // came after it.
+  why_.code == errc::closed ? stream_->close() : stream_->abort();
   watchdog_.cancel();
   if (options_.observers && stage_ != stage::handshaking) {
     options_.observers.tell(&observer::on_disconnected, observer::disconnected{peer_.to_string(), why_});

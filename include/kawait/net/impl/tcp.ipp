@@ -96,6 +96,13 @@ KAWAIT_DECL void tcp_transport::close() noexcept {
   }
 }
 
+// A reset, which drops what the kernel would go on to send after a mere close, for minutes if need be.
+KAWAIT_DECL void tcp_transport::abort() noexcept {
+  std::error_code ignored;
+  if (!closed_) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  close();
+}
+
 KAWAIT_DECL void tcp_transport::end_operation(std::error_code& ec) {
   --pending_;
   if (!closed_) return;

@@ -304,6 +304,11 @@ KAWAIT_DECL void tls_transport::close() noexcept {
   lower_->close();
 }
 
+KAWAIT_DECL void tls_transport::abort() noexcept {
+  established_ = false;
+  lower_->abort();
+}
+
 KAWAIT_DECL asio::awaitable<result<std::unique_ptr<transport>>> start_tls(std::unique_ptr<transport> lower,
                                                                           std::shared_ptr<tls_context> context, address where,
                                                                           time_point deadline) {

@@ -26,6 +26,8 @@ struct memory_stream {
   /// How many bytes have arrived.
   KAWAIT_DECL std::size_t arrived() const;
   KAWAIT_DECL void take(std::size_t n);
+  /// What waits for its turn on a slow link is dropped.
+  KAWAIT_DECL void drop_unsent();
   /// Puts bytes under way; false if the connection was cut meanwhile.
   KAWAIT_DECL bool send(std::span<const std::byte> b);
   void notify_all() {
@@ -73,6 +75,13 @@ KAWAIT_DECL void memory_stream::take(std::size_t n) {
   }
 }
 
+KAWAIT_DECL void memory_stream::drop_unsent() {
+  while (!segments.empty() && segments.back().at > env.now() + link.latency) {
+    bytes.resize(bytes.size() - segments.back().size);
+    segments.pop_back();
+  }
+}
+
 KAWAIT_DECL bool memory_stream::send(std::span<const std::byte> b) {
   if (trace) trace->add(env.now(), name, "bytes", b.size(), b);
   std::uint64_t kept = b.size();
@@ -113,6 +122,7 @@ class memory_transport final : public net::transport {
   KAWAIT_DECL asio::awaitable<void> write(std::span<const std::byte> bytes, std::error_code& ec) override;
   KAWAIT_DECL std::size_t try_write(std::span<const std::byte> bytes) noexcept override;
   KAWAIT_DECL void close() noexcept override;
+  KAWAIT_DECL void abort() noexcept override;
   std::string peer() const override { return peer_; }
 
  private:
@@ -190,6 +200,12 @@ KAWAIT_DECL void memory_transport::close() noexcept {
   in_->reader_closed = true;
   out_->writer_closed = true;
   for (const auto& s : {in_, out_}) s->notify_all();
+}
+
+KAWAIT_DECL void memory_transport::abort() noexcept {
+  out_->drop_unsent();
+  out_->cut = true;
+  close();
 }
 
 // `serve` is kept: the coroutine of a lambda refers to the lambda.
