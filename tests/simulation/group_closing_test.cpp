@@ -227,5 +227,26 @@ TEST_CASE("closed twice, and by a handler's end", "[group]") {
   CHECK(!s.is_member(a));
 }
 
+// The end that a throwing handler makes has 30 s; who closes meanwhile has told how long he has.
+TEST_CASE("closed while another close is under way: the earlier deadline is kept", "[group]") {
+  const auto first = GENERATE(10s, 30s);
+  story s(2);
+  actor& a = s.join("a");
+  s.write_all(2);
+  REQUIRE(s.until_done(2));
+  a.work_time = [](const kawait::batch&) { return 24h; };
+  s.write(1, 10);
+  REQUIRE(s.until([&] { return s.log.records() == 30; }));
+  const auto begin = s.world.now();
+  a.close(first);
+  std::optional<std::error_code> second;
+  a.consumer().async_close(kawait::close_options(40s - first), [&](std::error_code ec) { second = ec; });
+  REQUIRE(s.until([&] { return a.closed && second && a.has_ended; }, 1min));
+  CHECK(s.world.now() - begin <= 10s);
+  CHECK(*a.closed == errc::revocation_deadline);
+  CHECK(*second == errc::revocation_deadline);
+  CHECK(!s.is_member(a));
+}
+
 }  // namespace
 }  // namespace embedded

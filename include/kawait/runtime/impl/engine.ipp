@@ -149,9 +149,15 @@ KAWAIT_DECL asio::awaitable<failure> engine::close(milliseconds timeout, machine
 
 KAWAIT_DECL void engine::begin_close(milliseconds timeout, machine::leave_kind kind) {
   if (std::holds_alternative<created>(state_)) finish({});
-  if (!std::holds_alternative<running>(state_)) return;
   const net::time_point now = environment_.now();
   const net::time_point drain_deadline = now + timeout * 9 / 10;  // the rest is for the leave
+  if (auto* const before = std::get_if<closing>(&state_)) {
+    // Who closes what ends by itself already (for_each_* of which a handler threw) may be in more of a hurry.
+    if (drain_deadline >= before->drain_deadline) return;
+    before->drain_deadline = drain_deadline;
+    tasks_.spawn(watch_close(drain_deadline, now + timeout));
+  }
+  if (!std::holds_alternative<running>(state_)) return;
   closing now_closing;
   now_closing.drain_deadline = drain_deadline;
   state_ = now_closing;
