@@ -43,7 +43,7 @@ kawait::config life::settings() const {
   c.rebalance_timeout(rebalance_timeout).max_poll_interval(10s);
   c.auto_commit(!plan_.manual).auto_commit_interval(plan_.commits_ms * 1ms);
   c.fetch_max_wait(2s).fetch_buffer_bytes(fetch_buffer_bytes).decompression_limit(decompression_limit).metadata_max_age(20s);
-  c.request_timeout(4s).default_api_timeout(10s).connection_setup_timeout(3s).retry_backoff_max(500ms);
+  c.request_timeout(request_timeout).default_api_timeout(10s).connection_setup_timeout(3s).retry_backoff_max(500ms);
   c.isolation(stage_.script.committed_only ? kawait::isolation_level::read_committed : kawait::isolation_level::read_uncommitted);
   if (stage_.script.small_fetches) c.max_partition_fetch_bytes(300);
   if (!plan_.instance.empty()) c.group_instance_id(plan_.instance);

@@ -23,6 +23,12 @@ bool is_prompt(const plan& p) {
          std::none_of(std::begin(delays), std::end(delays), [&](std::string_view name) { return p.has_fault(name); });
 }
 
+bool is_served_in_time(const plan& p) {
+  static constexpr std::string_view halts[] = {"node-frozen",  "node-unreachable", "coordinator-unreachable",
+                                               "network-down", "follower-gone",    "slow-request"};
+  return std::none_of(std::begin(halts), std::end(halts), [&](std::string_view name) { return p.has_fault(name); });
+}
+
 /// What buffers may hold beside their budget (config::fetch_buffer_bytes). Of the record batches only bombs are larger than a
 /// partition's share: each may be a partition's own.
 std::size_t head_room_of(const plan& p) {
@@ -47,6 +53,7 @@ oracle::oracle(kawait::testing::world& w, kawait::testing::broker& b, const plan
       plan_(p),
       ledger_(b, p.committed_only),
       prompt_(is_prompt(p)),
+      served_in_time_(is_served_in_time(p)),
       calm_(prompt_ && p.faults.empty() && p.answers_lost_percent == 0),
       head_room_(head_room_of(p)) {
   has_manual_ = std::any_of(p.members.begin(), p.members.end(), [](const member_plan& m) { return m.manual; });
@@ -134,8 +141,11 @@ void oracle::check_owners() {
     const auto member = broker_.group().member(group, c->consumer->member_id());
     // Who is behind does not know yet what has become of it.
     if (!member || member->epoch != c->consumer->member_epoch() || member->client_id != c->name) continue;
+    const auto held = c->consumer->assignment();
     for (const auto& o : c->owned) {
       if (!o->is_live() || !o->where) continue;
+      // Told late, it is of a topic that has been made anew meanwhile, and looks like the new one's.
+      if (std::none_of(held.begin(), held.end(), [&](const kawait::partition& p) { return p.info()->id == *o->where; })) continue;
       const auto [other, is_first] = owners.emplace(*o->where, c.get());
       if (is_first || other->second == c.get()) continue;
       fail(invariant::one_owner, o->name.to_string() + " is " + other->second->name + "'s and " + c->name + "'s");

@@ -177,6 +177,7 @@ class oracle {
   const plan& plan_;
   ledger ledger_;
   bool prompt_;   ///< What arrives was sent at the same time.
+  bool served_in_time_;  ///< A request that has arrived is served before its client gives it up.
   bool calm_;     ///< Nothing goes wrong that is not ours.
   std::size_t head_room_;
   bool has_manual_ = false;  ///< Who commits by hand does not try again what failed.
@@ -193,7 +194,7 @@ class oracle {
 
 inline constexpr const char* group = "g";
 inline constexpr std::size_t fetch_buffer_bytes = std::size_t{1} << 20, decompression_limit = std::size_t{1} << 20;
-inline constexpr std::chrono::milliseconds rebalance_timeout{6000};
+inline constexpr std::chrono::milliseconds rebalance_timeout{6000}, request_timeout{4000};
 inline constexpr std::chrono::milliseconds revocation_time = rebalance_timeout * 9 / 10;
 
 }  // namespace seeds

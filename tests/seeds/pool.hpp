@@ -30,7 +30,7 @@ struct summary {
 struct pool_options {
   std::size_t jobs = 2;
   std::size_t failures = 20;              ///< After so many no more seeds are begun.
-  std::chrono::seconds hang{60};          ///< No seed takes so long.
+  std::chrono::seconds hang{60};          ///< No seed takes so much CPU time.
   std::function<void()> prepare;          ///< Called in each process before its first seed.
   bool quiet = false;                     ///< What the processes write to stderr is dropped.
 };

@@ -26,7 +26,8 @@ struct request_view {
   std::size_t number = 0;                ///< This is the n-th request of this API, from 1, over all nodes.
   std::size_t number_on_connection = 0;  ///< And of this connection.
   std::string_view client_id;
-  net::time_point at{};
+  net::time_point at{};                  ///< When it is served.
+  net::time_point came{};                ///< Before that, where a node was frozen.
   std::span<const std::byte> body;       ///< The message, behind its header.
 };
 
