@@ -260,6 +260,29 @@ TEST_CASE("closing waits for a batch that is held until near its time-out", "[ev
   CHECK(m.event_error == errc::closed);
 }
 
+// Each time the partition is lost with a batch in hand, and announced again once the time for that batch is over.
+TEST_CASE("batches of earlier assignments that never come back keep no consumer from ending", "[events]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  member m(w);
+  for (std::size_t times = 1; times <= 3; ++times) {
+    CAPTURE(times);
+    REQUIRE(w.run_until([&] { return m.count(kind::assigned) == times; }));
+    m.read(m.partition(0));
+    REQUIRE(w.run_until([&] { return m.batches.size() == times; }));
+    if (times == 3) break;
+    k.heartbeat_errors.push_back(kafka_error::unknown_member_id);
+    REQUIRE(w.run_until([&] { return m.count(kind::lost) == times; }));
+  }
+  m.close();
+  REQUIRE(w.run_until([&] { return m.closed.has_value(); }));
+  CHECK(*m.closed == errc::revocation_deadline);
+  CHECK(w.run_until([&] { return m.run_ended; }, 1s));
+  m.batches.clear();
+}
+
 TEST_CASE("destroying a consumer ends what waits for a revocation, claimed or not", "[events]") {
   const bool claimed = GENERATE(true, false);
   revoked r;
