@@ -203,6 +203,25 @@ TEST_CASE("a final commit that fails is told, and the partition given up neverth
   CHECK(!r.k.committed.contains(1));
 }
 
+TEST_CASE("the offset of a partition that is being revoked may be committed by name until it is given up", "[events]") {
+  revoked r;
+  const kawait::offset_map named{{kawait::topic_partition(kafka::topic, 1), 4}};
+  codes ends;
+  const auto note = [&](std::error_code ec, const kawait::commit_result& result) {
+    REQUIRE(result.size() == 1);
+    ends.push_back(ec ? result[0].code : ec);
+  };
+  r.m.consumer->async_commit(named, note);
+  REQUIRE(r.w.run_until([&] { return ends.size() == 1; }, 5s));
+  CHECK(ends.back() == std::error_code());
+  CHECK(r.k.committed[1] == 4);
+  REQUIRE(r.w.run_until([&] { return r.m.batches[0].is_stale(); }));
+  r.m.consumer->async_commit(named, note);
+  REQUIRE(r.w.run_until([&] { return ends.size() == 2; }, 5s));
+  CHECK(ends.back() == errc::not_assigned);
+  r.m.batches.clear();
+}
+
 TEST_CASE("lost partitions come back under a new assignment", "[events]") {
   kawait::testing::world w;
   kafka k(w, 2);

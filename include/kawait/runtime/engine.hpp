@@ -95,6 +95,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<result<assignment_change>> next_change();
   KAWAIT_DECL asio::awaitable<failure> unassign(std::shared_ptr<revocation_state> revocation);
   KAWAIT_DECL std::vector<stream_ptr> assignment() const;
+  /// Also one that is being given up, as long as it may be committed.
   KAWAIT_DECL stream_ptr find(const topic_partition& name) const;
 
   // ---- Commits.

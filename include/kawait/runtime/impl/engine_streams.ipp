@@ -32,10 +32,13 @@ KAWAIT_DECL std::vector<stream_ptr> engine::assignment() const {
 }
 
 KAWAIT_DECL stream_ptr engine::find(const topic_partition& name) const {
+  stream_ptr going;
   for (const auto& [id, stream] : streams_) {
-    if (id.partition == name.partition && stream->topic() == name.topic && !stream->is_ended()) return stream;
+    if (id.partition != name.partition || stream->topic() != name.topic || stream->info()->stale.load()) continue;
+    if (!stream->is_ended()) return stream;
+    going = stream;
   }
-  return nullptr;
+  return going;
 }
 
 KAWAIT_DECL void engine::share_quotas() {
