@@ -173,6 +173,24 @@ TEST_CASE("work that is still in hand at the deadline is told, and goes stale", 
   CHECK(!r.k.committed.contains(1));
 }
 
+// Kafka does not, but the machine is ready for it: the deadline passes, the heartbeat that gives the partition up leaves, and in the same
+// breath it is the member's again.
+TEST_CASE("a partition that is given back while it is given up waits for the work in hand all the same", "[events]") {
+  revoked r;
+  r.k.takes_revocations_back = true;
+  r.k.assign(0, {0, 1});
+  REQUIRE(r.w.run_until([&] { return r.m.batches[0].is_stale(); }));
+  CHECK(r.w.now() - r.told >= 50s);
+  r.w.advance(10s);
+  CHECK(r.m.count(kind::assigned) == 1);
+  r.m.batches.clear();
+  REQUIRE(r.w.run_until([&] { return r.m.count(kind::assigned) == 2; }, 5s));
+  r.m.read(r.m.partition(1));
+  REQUIRE(r.w.run_until([&] { return r.m.batches.size() == 1; }, 5s));
+  CHECK(r.m.batches[0].first_offset() == 0);
+  r.m.batches.clear();
+}
+
 TEST_CASE("a drain during which the partition is lost ends with errc::lost", "[events]") {
   const bool claimed_before = GENERATE(true, false);
   revoked r;

@@ -193,10 +193,13 @@ KAWAIT_DECL void engine::on_revoked(const machine::revoke_partitions& revoked) {
   tasks_.spawn(drain(revocation));
 }
 
+// Retired at once, not when its drain comes to it: the next effect may be that it is ours again.
 KAWAIT_DECL void engine::on_abandoned(const machine::abandon_partitions& abandoned) {
   for (const machine::leased& id : abandoned.partitions) {
     const auto stream = find_stream(id.partition);
-    if (stream && stream->id() == id) give_up(*stream);
+    if (!stream || stream->id() != id) continue;
+    give_up(*stream);
+    retire(stream);
   }
 }
 
