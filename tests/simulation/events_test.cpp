@@ -277,6 +277,33 @@ TEST_CASE("closing does not wait for a revocation that nobody has claimed", "[ev
   CHECK(r.k.heartbeats.back().epoch == -1);
 }
 
+TEST_CASE("closing or unsubscribing for ever waits for a batch that is held", "[events]") {
+  const bool closes = GENERATE(true, false);
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  member m(w);
+  REQUIRE(w.run_until([&] { return m.count(kind::assigned) == 1; }));
+  m.read(m.partition(0));
+  REQUIRE(w.run_until([&] { return m.batches.size() == 1; }));
+  const auto for_ever = std::chrono::milliseconds::max();
+  const auto note = [&](std::error_code ec) { m.closed = ec; };
+  if (closes) {
+    m.consumer->async_close(kawait::close_options(for_ever), note);
+  } else {
+    m.consumer->async_unsubscribe(for_ever, note);
+  }
+  w.advance(20s);
+  CHECK(!m.closed);
+  CHECK(!m.batches[0].is_stale());
+  m.batches[0].done();
+  m.batches.clear();
+  REQUIRE(w.run_until([&] { return m.closed.has_value(); }, 1min));
+  CHECK(!*m.closed);
+  CHECK(k.committed[0] == 10);
+}
+
 TEST_CASE("closing waits for a batch that is held until near its time-out", "[events]") {
   kawait::testing::world w;
   kafka k(w, 1);
