@@ -79,6 +79,8 @@ class membership {
 
   /// The metadata knows the name of this topic id.
   KAWAIT_DECL void on_resolved(const uuid& topic_id);
+  /// Whether on_resolved of this one is waited for; not any more once another assignment lacks it.
+  bool is_unresolved(const uuid& topic_id) const { return unresolved_.contains(topic_id); }
 
   /// The gate of a revoked lease is closed, and its last commit is answered or given up. Other generations are ignored.
   KAWAIT_DECL void on_drained(const leased& lease);

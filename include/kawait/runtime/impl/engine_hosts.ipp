@@ -176,6 +176,9 @@ KAWAIT_DECL void engine::on_metadata() {
       ++it;
     }
   }
+  // What was assigned for a moment, and is gone before its name was told, would be asked for without end.
+  const auto forgotten = std::erase_if(unresolved_, [this](const uuid& id) { return !group_->membership().is_unresolved(id); });
+  if (forgotten > 0) want_topics();
   resolve_assigned();
   check_subscription();
   fetches_.resume_suspended();
