@@ -13,7 +13,7 @@ using leave_kind = machine::leave_kind;
 
 /// What async_close may do differently.
 struct close_options {
-  /// For all of it: drain, commit, leave.
+  /// For all of it: drain, commit, leave. More than a year counts as one.
   std::chrono::milliseconds timeout{30'000};
   leave_kind membership = leave_kind::default_;
 

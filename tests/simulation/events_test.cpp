@@ -173,6 +173,24 @@ TEST_CASE("work that is still in hand at the deadline is told, and goes stale", 
   CHECK(!r.k.committed.contains(1));
 }
 
+// Kafka does not, but the machine is ready for it: the deadline passes, the heartbeat that gives the partition up leaves, and in the same
+// breath it is the member's again.
+TEST_CASE("a partition that is given back while it is given up waits for the work in hand all the same", "[events]") {
+  revoked r;
+  r.k.takes_revocations_back = true;
+  r.k.assign(0, {0, 1});
+  REQUIRE(r.w.run_until([&] { return r.m.batches[0].is_stale(); }));
+  CHECK(r.w.now() - r.told >= 50s);
+  r.w.advance(10s);
+  CHECK(r.m.count(kind::assigned) == 1);
+  r.m.batches.clear();
+  REQUIRE(r.w.run_until([&] { return r.m.count(kind::assigned) == 2; }, 5s));
+  r.m.read(r.m.partition(1));
+  REQUIRE(r.w.run_until([&] { return r.m.batches.size() == 1; }, 5s));
+  CHECK(r.m.batches[0].first_offset() == 0);
+  r.m.batches.clear();
+}
+
 TEST_CASE("a drain during which the partition is lost ends with errc::lost", "[events]") {
   const bool claimed_before = GENERATE(true, false);
   revoked r;
@@ -201,6 +219,25 @@ TEST_CASE("a final commit that fails is told, and the partition given up neverth
   CHECK(ends == codes{errc::commit_failed});
   REQUIRE(r.w.run_until([&] { return r.is_given_up(); }));
   CHECK(!r.k.committed.contains(1));
+}
+
+TEST_CASE("the offset of a partition that is being revoked may be committed by name until it is given up", "[events]") {
+  revoked r;
+  const kawait::offset_map named{{kawait::topic_partition(kafka::topic, 1), 4}};
+  codes ends;
+  const auto note = [&](std::error_code ec, const kawait::commit_result& result) {
+    REQUIRE(result.size() == 1);
+    ends.push_back(ec ? result[0].code : ec);
+  };
+  r.m.consumer->async_commit(named, note);
+  REQUIRE(r.w.run_until([&] { return ends.size() == 1; }, 5s));
+  CHECK(ends.back() == std::error_code());
+  CHECK(r.k.committed[1] == 4);
+  REQUIRE(r.w.run_until([&] { return r.m.batches[0].is_stale(); }));
+  r.m.consumer->async_commit(named, note);
+  REQUIRE(r.w.run_until([&] { return ends.size() == 2; }, 5s));
+  CHECK(ends.back() == errc::not_assigned);
+  r.m.batches.clear();
 }
 
 TEST_CASE("lost partitions come back under a new assignment", "[events]") {
@@ -240,6 +277,33 @@ TEST_CASE("closing does not wait for a revocation that nobody has claimed", "[ev
   CHECK(r.k.heartbeats.back().epoch == -1);
 }
 
+TEST_CASE("closing or unsubscribing for ever waits for a batch that is held", "[events]") {
+  const bool closes = GENERATE(true, false);
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  member m(w);
+  REQUIRE(w.run_until([&] { return m.count(kind::assigned) == 1; }));
+  m.read(m.partition(0));
+  REQUIRE(w.run_until([&] { return m.batches.size() == 1; }));
+  const auto for_ever = std::chrono::milliseconds::max();
+  const auto note = [&](std::error_code ec) { m.closed = ec; };
+  if (closes) {
+    m.consumer->async_close(kawait::close_options(for_ever), note);
+  } else {
+    m.consumer->async_unsubscribe(for_ever, note);
+  }
+  w.advance(20s);
+  CHECK(!m.closed);
+  CHECK(!m.batches[0].is_stale());
+  m.batches[0].done();
+  m.batches.clear();
+  REQUIRE(w.run_until([&] { return m.closed.has_value(); }, 1min));
+  CHECK(!*m.closed);
+  CHECK(k.committed[0] == 10);
+}
+
 TEST_CASE("closing waits for a batch that is held until near its time-out", "[events]") {
   kawait::testing::world w;
   kafka k(w, 1);
@@ -258,6 +322,29 @@ TEST_CASE("closing waits for a batch that is held until near its time-out", "[ev
   CHECK(m.batches[0].is_stale());
   CHECK(k.heartbeats.back().epoch == -1);  // the rest of the time was for the leave
   CHECK(m.event_error == errc::closed);
+}
+
+// Each time the partition is lost with a batch in hand, and announced again once the time for that batch is over.
+TEST_CASE("batches of earlier assignments that never come back keep no consumer from ending", "[events]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
+  k.append_numbers(0, 10);
+  k.assign(0, {0});
+  member m(w);
+  for (std::size_t times = 1; times <= 3; ++times) {
+    CAPTURE(times);
+    REQUIRE(w.run_until([&] { return m.count(kind::assigned) == times; }));
+    m.read(m.partition(0));
+    REQUIRE(w.run_until([&] { return m.batches.size() == times; }));
+    if (times == 3) break;
+    k.heartbeat_errors.push_back(kafka_error::unknown_member_id);
+    REQUIRE(w.run_until([&] { return m.count(kind::lost) == times; }));
+  }
+  m.close();
+  REQUIRE(w.run_until([&] { return m.closed.has_value(); }));
+  CHECK(*m.closed == errc::revocation_deadline);
+  CHECK(w.run_until([&] { return m.run_ended; }, 1s));
+  m.batches.clear();
 }
 
 TEST_CASE("destroying a consumer ends what waits for a revocation, claimed or not", "[events]") {

@@ -238,6 +238,31 @@ TEST_CASE("topics that are not there are told once, and read as soon as they are
   REQUIRE(s.until([&] { return s.is_done(1, "misteak"); }, 1min));
 }
 
+// It is assigned by its id; before the metadata tells its name it is deleted, and no longer assigned.
+TEST_CASE("a topic that is gone before its name is known is asked for no more", "[group]") {
+  story s;
+  actor& a = s.prepare("a");
+  a.consumer().subscribe("orders", "passing");
+  a.start();
+  REQUIRE(s.until([&] { return a.owned().size() == 2; }));
+  s.world.advance(5s);
+  s.otherwise = [](const testing::request_view& r) {
+    return r.api == api_key::metadata ? answer_with(kafka_error::unknown_server_error) : fault();
+  };
+  const std::size_t before = s.count(api_key::metadata);
+  s.broker.create_topic("passing", 1);
+  REQUIRE(s.until([&] { return s.count(api_key::metadata) > before; }, 1min));
+  s.broker.delete_topic("passing");
+  s.world.advance(30s);
+  s.otherwise = nullptr;
+  s.world.advance(30s);
+  const std::size_t asked = s.count(api_key::metadata);
+  s.world.advance(4min);
+  CHECK(s.count(api_key::metadata) <= asked + 1);
+  s.write_all(2);
+  CHECK(s.until_done(2));
+}
+
 TEST_CASE("topics that are denied are named; what else is subscribed goes on, and they are read once they may be", "[group]") {
   story s;
   s.broker.create_topic("secret", 1);

@@ -63,6 +63,8 @@ class kafka {
   /// The answer to each look-up of the coordinator.
   kafka_error coordinator_error = kafka_error::none;
   std::size_t look_ups = 0;
+  /// What a member is giving up may be its own again before it has.
+  bool takes_revocations_back = false;
   /// Who names a rack is sent to a follower, without records.
   bool is_rack_aware = false;
   std::chrono::milliseconds heartbeat_interval = 1s;

@@ -172,6 +172,10 @@ void kafka::step(member& m, const heartbeat& seen, protocol::consumer_group_hear
   }
   const std::set<std::int32_t>& target = targets[m.number];
   std::optional<std::set<std::int32_t>> tell;
+  if (takes_revocations_back && m.revoking && m.owned == target) {
+    m.revoking.reset();
+    tell = target;
+  }
   if (!m.revoking && m.owned != target) {
     std::set<std::int32_t> kept;
     std::set_intersection(m.owned.begin(), m.owned.end(), target.begin(), target.end(), std::inserter(kept, kept.end()));

@@ -196,6 +196,21 @@ TEST_CASE("offset_tracker: what is in hand below a truncation is still to be don
     tracker.released(c);
     tracker.truncate({15, 1});
     CHECK_FALSE(tracker.abandoned());
+    CHECK(tracker.committable() == mark({15, 1}));
+  }
+  SECTION("what is in hand below it is not gone with one above it") {
+    tracker.done(b, 12);
+    tracker.released(b);
+    const auto behind = tracker.open(30, 40, 1);
+    tracker.truncate({11, 1});
+    CHECK_FALSE(tracker.abandoned());
+    const auto again = tracker.open(11, 25, 2);
+    tracker.done(again, 25);
+    for (const auto t : {again, behind, c}) tracker.released(t);
+    CHECK_FALSE(tracker.committable());
+    CHECK(tracker.open_count() == 1);
+    tracker.done(a, 10);
+    CHECK(tracker.committable() == mark({25, 2}));
   }
 }
 

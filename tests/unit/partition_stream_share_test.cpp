@@ -60,6 +60,30 @@ TEST_CASE("leases that fill the share are an error for the reader, until it rele
   CHECK(r.stream->fetch_position() == offset_and_epoch(3, 0));
 }
 
+// A reader has read all, keeps what it has in hand, and waits for more; partitions are added, and each has less of the buffer. Nothing
+// more is fetched then, and nobody else would tell it why.
+TEST_CASE("a share that becomes smaller than what is in hand is an error for the reader that waits", "[stream]") {
+  rig r(32 << 20, 20'000);
+  r.flow_from(0);
+  r.fetched(batch_of(0, 1, 15'000));
+  held l = r.take();
+  REQUIRE(l);
+  CHECK(!r.stream->is_readable());
+  const int readables = r.host.readables;
+  r.stream->set_quota(18'000);
+  CHECK(r.host.readables == readables);
+  r.stream->set_quota(10'000);
+  CHECK(r.host.readables == readables + 1);
+  r.stream->set_quota(9'000);
+  CHECK(r.host.readables == readables + 1);
+  CHECK(r.stream->is_readable());
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::lease_quota);
+  r.give_back(std::move(l));
+  CHECK(!r.take());
+  CHECK(!r.bad);
+}
+
 TEST_CASE("a batch larger than the share is handed out all the same", "[stream]") {
   rig r(32 << 20, 16'000);
   r.flow_from(0);

@@ -1,5 +1,6 @@
 #include "catch.hpp"
 
+#include <limits>
 #include <numeric>
 
 #include "unit/stream_support.hpp"
@@ -307,6 +308,23 @@ TEST_CASE("a batch that decompresses to more than the limit is an error at its p
   CHECK(offsets_of(*l) == offsets{0});
   CHECK(!r.take());
   CHECK(r.bad.code == errc::decompression_limit);
+  CHECK(r.bad.words.find("orders-3@1") != std::string::npos);
+}
+
+// Its count is what done(record) makes room for.
+TEST_CASE("a compressed batch that counts more records than its bytes can hold is an error at its place", "[stream]") {
+  batch_builder liar(1);
+  liar.codec(wire::codec::snappy).add("k", "v");
+  liar.header.record_count = std::numeric_limits<std::int32_t>::max();
+  rig r;
+  r.flow_from(0);
+  r.fetched(joined({batch_of(0, 1, 8, wire::codec::snappy), liar.build(), batch_of(2, 1)}));
+  held l = r.take();
+  REQUIRE(l);
+  CHECK(offsets_of(*l) == offsets{0});
+  CHECK(l->record_count == 1);
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::corrupt_batch);
   CHECK(r.bad.words.find("orders-3@1") != std::string::npos);
 }
 

@@ -149,7 +149,7 @@ KAWAIT_DECL std::optional<std::int64_t> partition::lag() const {
   const auto s = stream_.lock();
   const auto e = engine_.lock();
   if (!s || !e || !s->position()) return std::nullopt;
-  const std::int64_t end = e->settings().isolation == isolation_level::read_committed ? s->last_stable_offset : s->high_watermark;
+  const std::int64_t end = s->end_of_log(e->settings().isolation);
   if (end < 0) return std::nullopt;
   return std::max<std::int64_t>(0, end - *s->position());
 }

@@ -50,7 +50,7 @@ struct member_options {
 /// Inputs change its state; poll() says what is to be done, one effect at a time, until it says `idle`. Effects are performed in
 /// the order in which they come. Two promises hold whatever the broker says:
 /// - a heartbeat that gives a partition up leaves only after its work has drained or its deadline has passed, and never while a
-///   commit   that names it is unanswered;
+///   commit that names it is unanswered;
 /// - every assignment of a partition has a generation of its own, so nothing that belongs to an earlier ownership can pass for
 ///   this one's.
 class membership {
@@ -79,6 +79,8 @@ class membership {
 
   /// The metadata knows the name of this topic id.
   KAWAIT_DECL void on_resolved(const uuid& topic_id);
+  /// Whether on_resolved of this one is waited for; not any more once another assignment lacks it.
+  bool is_unresolved(const uuid& topic_id) const { return unresolved_.contains(topic_id); }
 
   /// The gate of a revoked lease is closed, and its last commit is answered or given up. Other generations are ignored.
   KAWAIT_DECL void on_drained(const leased& lease);

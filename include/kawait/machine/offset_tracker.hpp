@@ -69,6 +69,7 @@ class offset_tracker {
 
  private:
   struct batch {
+    ticket name;
     std::int64_t begin;
     std::int64_t end;
     std::int64_t done;  // everything of it below is done
@@ -80,13 +81,13 @@ class offset_tracker {
   };
 
   KAWAIT_DECL void push(std::int64_t begin, std::int64_t end, std::int32_t leader_epoch);
+  KAWAIT_DECL std::deque<batch>::iterator find(ticket t);
   KAWAIT_DECL void advance();
   KAWAIT_DECL std::optional<offset_and_epoch> remove_commit(commit_id id);
 
-  // Batches in the order of their offsets; the first has the ticket `front_`. What is wholly done is dropped from the front,
-  // and all that is behind an abandoned batch (no commit can reach it), so the list is never longer than what is in hand.
+  // Batches in the order of their offsets, and so of their tickets. What is wholly done is dropped from the front, and all that is
+  // behind an abandoned batch (no commit can reach it), so the list is never longer than what is in hand.
   std::deque<batch> batches_;
-  ticket front_ = 1;
   ticket next_ = 1;
   ticket first_ = 1;  // of the current restart
   std::int64_t handed_out_ = 0;  // the end of the last batch

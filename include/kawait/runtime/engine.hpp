@@ -95,6 +95,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<result<assignment_change>> next_change();
   KAWAIT_DECL asio::awaitable<failure> unassign(std::shared_ptr<revocation_state> revocation);
   KAWAIT_DECL std::vector<stream_ptr> assignment() const;
+  /// Also one that is being given up, as long as it may be committed.
   KAWAIT_DECL stream_ptr find(const topic_partition& name) const;
 
   // ---- Commits.
@@ -235,6 +236,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void announce(std::vector<stream_ptr> streams);
   KAWAIT_DECL void publish(assignment_change change);
   KAWAIT_DECL asio::awaitable<void> announce_after(stream_ptr predecessor, stream_ptr stream);
+  KAWAIT_DECL stream_ptr newest_retired(const topic_id_partition& partition) const;
   KAWAIT_DECL void retire(const stream_ptr& stream);
   KAWAIT_DECL asio::awaitable<void> forget_retired(stream_ptr stream);
   KAWAIT_DECL void on_assignment_changed();
@@ -278,7 +280,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   assignment_listener* listener_ = nullptr;
 
   std::unordered_map<topic_id_partition, stream_ptr> streams_;   // ours, draining ones included
-  std::unordered_map<topic_id_partition, stream_ptr> retired_;   // not ours any more, with work still in hand
+  std::unordered_multimap<topic_id_partition, stream_ptr> retired_;  // not ours any more, with work still in hand
   std::set<uuid> unresolved_;                                    // assigned to us by id, name not known yet
   std::deque<stream_ptr> ready_;
   std::deque<assignment_change> changes_;

@@ -28,19 +28,19 @@ class group_host {
   };
 
   virtual void on_assigned(const machine::assign_partitions&) = 0;
-  /// Drain them, then tell group_driver::on_drained for each.
+  /// Drain them, then tell membership::on_drained for each.
   virtual void on_revoked(const machine::revoke_partitions&) = 0;
   /// The deadline has passed: they are given up with their work still in hand.
   virtual void on_abandoned(const machine::abandon_partitions&) = 0;
   virtual void on_lost(const machine::lose_partitions&) = 0;
-  /// Their names are to be learnt; tell group_driver::on_resolved.
+  /// Their names are to be learnt; tell membership::on_resolved.
   virtual void on_unresolved(const std::vector<uuid>&) = 0;
   virtual void on_group_warning(const failure&) = 0;
   virtual void on_group_failed(const failure&) = 0;
   virtual void on_left() = 0;
   /// A heartbeat was answered: the member epoch may have moved.
   virtual void on_heartbeat_answered(const heartbeat_sight&) = 0;
-  /// The join was not answered; it is tried again.
+  /// A heartbeat could not be sent, or was not answered; it is tried again.
   virtual void on_group_unreachable(const failure&) = 0;
 
  protected:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,11 @@ enum class isolation_level : std::uint8_t { read_uncommitted = 0, read_committed
 namespace kawait::runtime {
 
 using std::chrono::milliseconds;
+
+/// Who would wait for ever waits for a year: longer times are none that could be added to one.
+inline milliseconds bounded(milliseconds timeout) {
+  return std::clamp<milliseconds>(timeout, milliseconds(0), std::chrono::hours(24 * 365));
+}
 
 /// A consumer's settings as the runtime uses them; kawait::config sets and checks them, and knows Kafka's name for each.
 struct options {

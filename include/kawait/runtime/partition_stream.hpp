@@ -149,7 +149,12 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL bool wants_fetch() noexcept;
   KAWAIT_DECL void on_fetched(chunk data, const wire::records_summary& summary);
   std::size_t held_bytes() const noexcept { return queued_bytes_ + leased_bytes_; }
-  void set_quota(std::size_t bytes) noexcept { quota_ = bytes; }
+  /// Below what its own batches in hand fill, its reader is told: nothing is fetched until he releases some.
+  void set_quota(std::size_t bytes) {
+    const bool was_blocked = has_leases_over_quota();
+    quota_ = bytes;
+    if (!was_blocked && has_leases_over_quota() && is_readable()) wake_readers();
+  }
   std::size_t quota() const noexcept { return quota_; }
   bool has_data() const noexcept { return !queue_.empty(); }
 

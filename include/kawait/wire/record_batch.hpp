@@ -70,6 +70,10 @@ struct batch_view {
 /// Compares the batch's CRC32C: errc::crc_mismatch, with both values and the offset in the words.
 KAWAIT_DECL failure check_crc(const batch_view& batch);
 
+/// Compares the count with what so many bytes of records can hold: errc::corrupt_batch. For those that were compressed; batch_cursor
+/// looks at others itself.
+KAWAIT_DECL failure check_count(const batch_header& header, std::size_t bytes);
+
 /// Walks the record batches in one partition's records of a fetch response. Reads headers only, neither CRC nor records.
 class batch_cursor {
  public:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <iterator>
 
 #include <kawait/machine/offset_tracker.hpp>
 #include <kawait/core/mutation.hpp>
@@ -9,7 +10,7 @@ namespace kawait::machine {
 
 KAWAIT_DECL void offset_tracker::restart(const offset_and_epoch& position) {
   batches_.clear();
-  front_ = first_ = next_;
+  first_ = next_;
   handed_out_ = position.offset;
   open_ = 0;
   if (!KAWAIT_MUTANT(keeps_done_over_a_seek)) mark_.reset();
@@ -22,11 +23,11 @@ KAWAIT_DECL void offset_tracker::restart(const offset_and_epoch& position) {
 
 KAWAIT_DECL void offset_tracker::truncate(const offset_and_epoch& end) {
   if (end.offset >= handed_out_) return;
-  const std::optional<std::int64_t> hole = hole_;
-  if (hole && *hole >= end.offset) return restart(end);
+  // What was abandoned at the end or above is gone from the log. What is in hand below it is not.
+  if (hole_ && *hole_ >= end.offset) hole_.reset();
   for (batch& b : batches_) {
     if (b.end <= end.offset) continue;
-    b = batch{std::min(b.begin, end.offset), end.offset, std::min(b.done, end.offset), end.leader_epoch};
+    b = batch{b.name, std::min(b.begin, end.offset), end.offset, std::min(b.done, end.offset), end.leader_epoch};
   }
   handed_out_ = end.offset;
   if (mark_ && mark_->offset > end.offset) mark_ = end;
@@ -37,8 +38,8 @@ KAWAIT_DECL void offset_tracker::truncate(const offset_and_epoch& end) {
 
 KAWAIT_DECL offset_tracker::ticket offset_tracker::open(std::int64_t begin, std::int64_t end, std::int32_t leader_epoch) {
   const ticket t = next_;
-  ++open_;
   push(begin, end, leader_epoch);
+  ++open_;
   return t;
 }
 
@@ -49,17 +50,22 @@ KAWAIT_DECL void offset_tracker::skip(std::int64_t end, std::int32_t leader_epoc
 }
 
 KAWAIT_DECL void offset_tracker::push(std::int64_t begin, std::int64_t end, std::int32_t leader_epoch) {
-  ++next_;
   begin = std::max(begin, handed_out_);
   end = std::max(begin, end);
+  if (!hole_) batches_.push_back(batch{next_, begin, end, begin, leader_epoch});
   handed_out_ = end;
-  if (!hole_) batches_.push_back(batch{begin, end, begin, leader_epoch});
+  ++next_;
+}
+
+KAWAIT_DECL std::deque<offset_tracker::batch>::iterator offset_tracker::find(ticket t) {
+  const auto at = std::lower_bound(batches_.begin(), batches_.end(), t, [](const batch& b, ticket wanted) { return b.name < wanted; });
+  return at != batches_.end() && at->name == t ? at : batches_.end();
 }
 
 KAWAIT_DECL void offset_tracker::done(ticket t, std::int64_t next_offset) {
-  if (t < front_ || t - front_ >= batches_.size()) return;
-  batch& b = batches_[static_cast<std::size_t>(t - front_)];
-  b.done = std::clamp(next_offset, b.done, b.end);
+  const auto b = find(t);
+  if (b == batches_.end()) return;
+  b->done = std::clamp(next_offset, b->done, b->end);
   advance();
 }
 
@@ -70,21 +76,18 @@ KAWAIT_DECL void offset_tracker::advance() {
     if (b.done != b.begin || b.begin == b.end) mark_ = offset_and_epoch(b.done, b.leader_epoch);
     if (b.done != b.end) return;
     batches_.pop_front();
-    ++front_;
   }
 }
 
 KAWAIT_DECL void offset_tracker::released(ticket t) {
   if (!is_current(t)) return;
   if (open_ > 0) --open_;
-  if (t < front_ || t - front_ >= batches_.size()) return;
-  const auto index = static_cast<std::size_t>(t - front_);
-  batch& b = batches_[index];
-  if (b.done == b.end) return;
-  hole_ = b.done;
+  const auto b = find(t);
+  if (b == batches_.end() || b->done == b->end) return;
+  hole_ = b->done;
   // What was done of it still counts, once all before it is done. What is behind can never be committed.
-  b.end = b.done;
-  batches_.resize(b.begin == b.end ? index : index + 1);
+  b->end = b->done;
+  batches_.erase(b->begin == b->end ? b : std::next(b), batches_.end());
 }
 
 KAWAIT_DECL std::optional<offset_and_epoch> offset_tracker::uncommitted() const {

@@ -149,6 +149,7 @@ KAWAIT_DECL asio::awaitable<failure> engine::close(milliseconds timeout, machine
 
 KAWAIT_DECL void engine::begin_close(milliseconds timeout, machine::leave_kind kind) {
   if (std::holds_alternative<created>(state_)) finish({});
+  timeout = bounded(timeout);
   const net::time_point now = environment_.now();
   const net::time_point drain_deadline = now + timeout * 9 / 10;  // the rest is for the leave
   if (auto* const before = std::get_if<closing>(&state_)) {

@@ -176,6 +176,9 @@ KAWAIT_DECL void engine::on_metadata() {
       ++it;
     }
   }
+  // What was assigned for a moment, and is gone before its name was told, would be asked for without end.
+  const auto forgotten = std::erase_if(unresolved_, [this](const uuid& id) { return !group_->membership().is_unresolved(id); });
+  if (forgotten > 0) want_topics();
   resolve_assigned();
   check_subscription();
   fetches_.resume_suspended();
@@ -192,8 +195,7 @@ KAWAIT_DECL void engine::on_cluster_unreachable(failure why) {
 
 // What assign() named becomes streams as metadata tells the topics' ids.
 KAWAIT_DECL void engine::resolve_assigned() {
-  const auto* const r = std::get_if<running>(&state_);
-  if (!r || assigned_names_.empty()) return;
+  if (!std::holds_alternative<running>(state_) || assigned_names_.empty()) return;
   const auto& cluster = metadata_.cluster();
   std::vector<stream_ptr> added;
   std::erase_if(assigned_names_, [&](const topic_partition& p) {
@@ -206,7 +208,8 @@ KAWAIT_DECL void engine::resolve_assigned() {
     on_assignment_changed();
     announce(std::move(added));
   }
-  if (assigned_names_.empty() || environment_.now() - r->since < options_.default_api_timeout) return;
+  const auto* const r = std::get_if<running>(&state_);  // unless a handler that was announced one has closed the consumer
+  if (!r || assigned_names_.empty() || environment_.now() - r->since < options_.default_api_timeout) return;
   const topic_partition& missing = assigned_names_.front();
   const kafka_error said = cluster.topic_error(missing.topic);
   finish(failure(said == kafka_error::none ? kafka_error::unknown_topic_or_partition : said, "assign: " + missing.to_string()));

@@ -32,10 +32,13 @@ KAWAIT_DECL std::vector<stream_ptr> engine::assignment() const {
 }
 
 KAWAIT_DECL stream_ptr engine::find(const topic_partition& name) const {
+  stream_ptr going;
   for (const auto& [id, stream] : streams_) {
-    if (id.partition == name.partition && stream->topic() == name.topic && !stream->is_ended()) return stream;
+    if (id.partition != name.partition || stream->topic() != name.topic || stream->info()->stale.load()) continue;
+    if (!stream->is_ended()) return stream;
+    going = stream;
   }
-  return nullptr;
+  return going;
 }
 
 KAWAIT_DECL void engine::share_quotas() {
@@ -62,11 +65,11 @@ KAWAIT_DECL void engine::on_assigned(const machine::assign_partitions& assigned)
   for (const machine::leased& id : assigned.partitions) {
     std::string topic(metadata_.cluster().name_of(id.partition.topic_id).value_or("?"));
     auto stream = add_stream(id, std::move(topic));
-    const auto before = retired_.find(id.partition);
-    if (before == retired_.end()) {
+    auto before = newest_retired(id.partition);
+    if (!before) {
       now.push_back(std::move(stream));
     } else {
-      tasks_.spawn(announce_after(before->second, std::move(stream)));
+      tasks_.spawn(announce_after(std::move(before), std::move(stream)));
     }
   }
   on_assignment_changed();
@@ -131,13 +134,23 @@ KAWAIT_DECL void engine::give_up(partition_stream& stream) {
   if (listener_) listener_->on_gone(stream);
 }
 
+// There are several where batches of each were kept for longer than the next was held back.
+KAWAIT_DECL stream_ptr engine::newest_retired(const topic_id_partition& partition) const {
+  stream_ptr newest;
+  const auto [begin, end] = retired_.equal_range(partition);
+  for (auto it = begin; it != end; ++it) {
+    if (!newest || newest->id() < it->second->id()) newest = it->second;
+  }
+  return newest;
+}
+
 KAWAIT_DECL void engine::retire(const stream_ptr& stream) {
   const auto it = streams_.find(stream->id().partition);
   if (it == streams_.end() || it->second != stream) return;
   streams_.erase(it);
   stream->make_stale();
   if (!stream->work().is_drained()) {
-    retired_[stream->id().partition] = stream;
+    retired_.emplace(stream->id().partition, stream);
     tasks_.spawn(forget_retired(stream));
   }
 }
@@ -145,8 +158,9 @@ KAWAIT_DECL void engine::retire(const stream_ptr& stream) {
 KAWAIT_DECL asio::awaitable<void> engine::forget_retired(stream_ptr stream) {
   while (!stream->work().is_drained() && !is_over()) co_await stream->work().changed().wait();
   on_application_moved();
-  const auto it = retired_.find(stream->id().partition);
-  if (it != retired_.end() && it->second == stream) retired_.erase(it);
+  const auto [begin, end] = retired_.equal_range(stream->id().partition);
+  const auto it = std::find_if(begin, end, [&](const auto& entry) { return entry.second == stream; });
+  if (it != end) retired_.erase(it);
 }
 
 KAWAIT_DECL void engine::on_revoked(const machine::revoke_partitions& revoked) {
@@ -179,10 +193,13 @@ KAWAIT_DECL void engine::on_revoked(const machine::revoke_partitions& revoked) {
   tasks_.spawn(drain(revocation));
 }
 
+// Retired at once, not when its drain comes to it: the next effect may be that it is ours again.
 KAWAIT_DECL void engine::on_abandoned(const machine::abandon_partitions& abandoned) {
   for (const machine::leased& id : abandoned.partitions) {
     const auto stream = find_stream(id.partition);
-    if (stream && stream->id() == id) give_up(*stream);
+    if (!stream || stream->id() != id) continue;
+    give_up(*stream);
+    retire(stream);
   }
 }
 

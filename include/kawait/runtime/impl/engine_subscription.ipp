@@ -102,6 +102,7 @@ KAWAIT_DECL asio::awaitable<failure> engine::unsubscribe(milliseconds timeout) {
   group_->wake();
   if (std::holds_alternative<created>(state_)) co_return failure();
 
+  timeout = bounded(timeout);
   const net::time_point now = environment_.now();
   const net::time_point deadline = now + timeout;
   auto mine = departure_;

@@ -169,6 +169,7 @@ KAWAIT_DECL failure partition_stream::add_batch(lease& l, chunk& from, const wir
   if (header.codec() != wire::codec::none) {
     std::size_t size = 0;
     failure bad = context.codecs.decompress(header.codec(), records, context.decompression_limit, context.pool, buffer, size);
+    if (!bad) bad = wire::check_count(header, size);
     if (bad) return bad;
     records = std::span<const std::byte>(buffer->data(), size);
   }
@@ -370,9 +371,7 @@ KAWAIT_DECL void partition_stream::end(end_reason why, failure error) {
   for (net::condition* w : turn_waiters) w->notify_all();
 }
 
-KAWAIT_DECL void partition_stream::on_marked(lease& l) {
-  tracker_.done(l.ticket, l.low_water_mark());
-}
+KAWAIT_DECL void partition_stream::on_marked(lease& l) { tracker_.done(l.ticket, l.low_water_mark()); }
 
 KAWAIT_DECL void partition_stream::on_released(lease& l) {
   const std::int64_t done = l.low_water_mark();

@@ -15,6 +15,7 @@ namespace batch_detail {
 
 inline constexpr std::size_t magic_offset = 16;
 inline constexpr std::int32_t smallest_length = static_cast<std::int32_t>(batch_header::size - batch_header::length_offset);
+inline constexpr const char* too_many = "its count of records exceeds its bytes";
 
 /// `p` has batch_header::size bytes.
 inline void load(const std::byte* p, batch_header& h) noexcept {
@@ -33,6 +34,10 @@ inline void load(const std::byte* p, batch_header& h) noexcept {
   h.record_count = load_big_endian<std::int32_t>(p + 57);
 }
 
+inline failure flawed(const batch_header& h, const char* flaw) {
+  return failure(errc::corrupt_batch, "record batch at offset " + std::to_string(h.base_offset) + ": " + flaw);
+}
+
 /// What is wrong with a header by itself, or nullptr.
 inline const char* flaw_of(const batch_header& h, std::int64_t floor) noexcept {
   if (h.base_offset < 0) return "its base offset is negative";
@@ -40,9 +45,7 @@ inline const char* flaw_of(const batch_header& h, std::int64_t floor) noexcept {
   if (h.base_offset > std::numeric_limits<std::int64_t>::max() - (std::int64_t{1} << 31)) return "its offsets overflow";
   if (h.base_offset < floor) return "it begins below the end of the batch before it";
   if (h.record_count < 0) return "its count of records is negative";
-  if (h.codec() == codec::none && h.record_count > (h.batch_length - smallest_length) / smallest_record_size) {
-    return "its count of records exceeds its bytes";
-  }
+  if (h.codec() == codec::none && h.record_count > (h.batch_length - smallest_length) / smallest_record_size) return too_many;
   return nullptr;
 }
 
@@ -54,6 +57,11 @@ KAWAIT_DECL failure check_crc(const batch_view& batch) {
   return failure(errc::crc_mismatch, "record batch at offset " + std::to_string(batch.header.base_offset) + " (" +
                                          std::to_string(batch.bytes.size()) + " bytes) carries " +
                                          std::to_string(batch.header.crc) + ", its bytes give " + std::to_string(computed));
+}
+
+KAWAIT_DECL failure check_count(const batch_header& header, std::size_t bytes) {
+  if (std::cmp_less_equal(header.record_count, bytes / smallest_record_size)) [[likely]] return {};
+  return batch_detail::flawed(header, batch_detail::too_many);
 }
 
 KAWAIT_DECL bool batch_cursor::fail(errc code, std::string words) {
@@ -84,7 +92,8 @@ KAWAIT_DECL bool batch_cursor::next(batch_view& out) {
   if (rest_.size() < whole) return cut("the first is longer");
   batch_detail::load(p, out.header);
   if (const char* const flaw = batch_detail::flaw_of(out.header, floor_)) [[unlikely]] {
-    return fail(errc::corrupt_batch, "record batch at offset " + std::to_string(out.header.base_offset) + ": " + flaw);
+    error_ = batch_detail::flawed(out.header, flaw);
+    return false;
   }
   out.bytes = rest_.first(whole);
   rest_ = rest_.subspan(whole);
