@@ -1,4 +1,5 @@
-# Sourced by run.sh and settle.sh: $root is the repository, $work a folder that goes when the script ends, and with it the Kafka that
+# Sourced by run.sh, settle.sh and latency.sh: $root is the repository, $work a folder that goes when the script ends, and with it what
+# runs in the background and the Kafka that
 # "${kafka_up[@]}" PROPERTY=VALUE... starts there.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
@@ -6,6 +7,7 @@ export KAFKA_OWNER=$$
 kafka_up=("$root/tests/kafka/kafka-up" "$work/kafka" 1 "${KAFKA_BASE_PORT:-0}" num.partitions=4)
 cleanup() {
   trap '' INT TERM HUP
+  kill $(jobs -p) 2>/dev/null || true
   "$root/tests/kafka/kafka-down" "$work/kafka" >/dev/null 2>&1 || true
   rm -rf "$work"
 }
@@ -58,4 +60,20 @@ build_go_rival() {
 # fill BOOTSTRAP TOPIC RECORDS SIZE CODEC: the broker makes the topic for the first who asks for it.
 fill() {
   java -Xmx256m -cp "$("$root/tests/kafka/fetch-jars")/*" "$root/bench/Fill.java" "$@" 2> >(without_slf4j) >&2
+}
+
+# describe NAME=VALUE... -- PROPERTY=VALUE...: the first line of a file of results: what was run, where, and with which properties of
+# kawait's. Call it before there is any load of our own.
+describe() {
+  python3 - "kafka=$(basename "$("$root/tests/kafka/fetch-jars")")" "load=$(cut -d' ' -f1 /proc/loadavg)" "$@" <<'P'
+import json, sys
+end = sys.argv.index("--")
+print(json.dumps({**dict(word.split("=", 1) for word in sys.argv[1:end]), "properties": sys.argv[end + 1:]}))
+P
+}
+
+# note ROUND PROGRAM LINE OUTPUT: what PROGRAM printed, told, and kept unless it is the round that is thrown away: the broker is cold.
+note() {
+  say "round $1: ${3%%,\"settings\"*}"
+  [ "$1" = 0 ] || printf '%s,"round":%s,"program":"%s"}\n' "${3%\}}" "$1" "${2#"$root"/}" >>"$4"
 }

@@ -58,7 +58,7 @@ if [ "$rivals" = yes ]; then
   if build_go_rival consume franz_go_consume; then programs+=("$work/franz_go_consume"); fi
 fi
 
-read -r load _ </proc/loadavg # before our own
+describe what=consume "records=$records" "size=$size" "codec=$codec" "rounds=$rounds" -- ${properties[@]+"${properties[@]}"} >"$output"
 broker_core=$(($(nproc) > 1 ? 1 : 0))
 say "starting Kafka on core $broker_core"
 bootstrap=$(KAFKA_HEAP=768m taskset -c "$broker_core" "${kafka_up[@]}" log.segment.bytes=268435456)
@@ -67,18 +67,10 @@ say "writing $records records of $size bytes, compression $codec"
 fill "$bootstrap" bench "$records" "$size" "$codec"
 cat "$work"/kafka/data1/bench-*/*.log >/dev/null # the page cache is warm from here on
 
-python3 - "$(basename "$("$root/tests/kafka/fetch-jars")")" "$records" "$size" "$codec" "$rounds" "$load" \
-  ${properties[@]+"${properties[@]}"} >"$output" <<'P'
-import json, sys
-about = dict(zip(("kafka", "records", "size", "codec", "rounds", "load"), sys.argv[1:]))
-print(json.dumps({**about, "properties": sys.argv[7:]}))
-P
 run() { # PROGRAM [property=value...]
   local line
   line=$(taskset -c 0 timeout 300 "$1" "$bootstrap" bench "$records" "${@:2}" 2> >(without_slf4j))
-  say "round $round: ${line%%,\"settings\"*}"
-  # The broker is cold in the first.
-  [ "$round" = 0 ] || printf '%s,"round":%s,"program":"%s"}\n' "${line%\}}" "$round" "${1#"$root"/}" >>"$output"
+  note "$round" "$1" "$line" "$output"
 }
 for round in $(seq 0 "$rounds"); do
   for folder in "${folders[@]}"; do

@@ -4,7 +4,9 @@
 //
 // Each line "FIRST SECOND" of standard input is a round in a group of its own, and is answered by a line of JSON: A subscribes and
 // gets all; FIRST ms later B subscribes, and join_ms is until each holds half; SECOND ms later B closes, and leave_ms is until A
-// holds all again. heartbeats is how many of B's were answered until it was settled. bench/settle.sh drives it beside its rivals.
+// holds all again, first_ms from then until it has read of all. Every partition has records, and nothing is committed: who gets one
+// begins at its beginning. heartbeats is how many of B's were answered until it was settled. bench/settle.sh drives it beside its
+// rivals.
 
 #include <kawait/kawait.hpp>
 #include <kawait/observer.hpp>
@@ -24,6 +26,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -47,13 +50,29 @@ struct watch : kawait::observer {
     if (e.reason) std::cerr << "bench_settle: a member: " << e.reason.to_string() << '\n';
   }
 
+  void on_first_record() {
+    ++read;
+    changed.cancel();
+  }
+
   asio::steady_timer& changed;
-  std::size_t held = 0, heartbeats = 0;
+  std::size_t held = 0, read = 0, heartbeats = 0;  // read: those of which there was a record
 };
 
-asio::awaitable<void> work(kawait::partition p) {
-  while (auto batch = co_await p.async_next()) batch->done();
-}
+/// A handler is copied; what it counts is not.
+struct worker {
+  watch* seen;
+  asio::awaitable<void> operator()(kawait::partition p) const { return work(*seen, std::move(p)); }
+
+  static asio::awaitable<void> work(watch& seen, kawait::partition p) {
+    bool any = false;
+    while (auto batch = co_await p.async_next()) {
+      if (!std::exchange(any, true)) seen.on_first_record();
+      batch->done();
+    }
+    if (any) --seen.read;
+  }
+};
 
 void rethrow(std::exception_ptr thrown) {
   if (thrown) std::rethrow_exception(thrown);
@@ -76,7 +95,7 @@ class settling {
 
     static kawait::config config(const char* bootstrap, const std::string& group, std::shared_ptr<watch> seen) {
       kawait::config c(bootstrap);
-      c.group_id(group).auto_offset_reset(kawait::offset_reset::earliest).add_observer(std::move(seen));
+      c.group_id(group).auto_offset_reset(kawait::offset_reset::earliest).auto_commit(false).add_observer(std::move(seen));
       return c;
     }
 
@@ -84,18 +103,22 @@ class settling {
     kawait::consumer consumer;
   };
 
-  static asio::awaitable<void> read(kawait::consumer& c) { co_await kawait::for_each_partition(c, work); }
+  static asio::awaitable<void> read(member& m) {
+    worker each;
+    each.seen = m.seen.get();
+    co_await kawait::for_each_partition(m.consumer, each);
+  }
   static asio::awaitable<void> close(kawait::consumer& c) { co_await c.async_close(); }
 
   void start(member& m) {
     m.consumer.subscribe(topic_);
-    asio::co_spawn(context_, read(m.consumer), rethrow);
+    asio::co_spawn(context_, read(m), rethrow);
   }
   void stop(member& m) { asio::co_spawn(context_, close(m.consumer), rethrow); }
 
-  asio::awaitable<clock_type::time_point> until(std::size_t a, std::size_t b) {
+  asio::awaitable<clock_type::time_point> until(std::size_t watch::*what, std::size_t a, std::size_t b) {
     changed_.expires_after(2min);
-    while (a_.seen->held != a || b_.seen->held != b) {
+    while ((*a_.seen).*what != a || (*b_.seen).*what != b) {
       std::error_code error;
       co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, error));
       if (!error) throw std::runtime_error("not settled within two minutes");
@@ -105,18 +128,20 @@ class settling {
 
   asio::awaitable<void> round(milliseconds first, milliseconds second) {
     start(a_);
-    co_await until(partitions_, 0);
+    co_await until(&watch::read, partitions_, 0);
     co_await kawait::sleep_for(std::chrono::duration_cast<clock_type::duration>(first));
     const auto joined = clock_type::now();
     start(b_);
-    const auto settled = co_await until(partitions_ - partitions_ / 2, partitions_ / 2);
+    const auto settled = co_await until(&watch::held, partitions_ - partitions_ / 2, partitions_ / 2);
     const std::size_t heartbeats = b_.seen->heartbeats;
     co_await kawait::sleep_for(std::chrono::duration_cast<clock_type::duration>(second));
     const auto left = clock_type::now();
     stop(b_);
-    const auto resettled = co_await until(partitions_, 0);
-    std::printf("{\"name\":\"kawait\",\"join_ms\":%.1f,\"leave_ms\":%.1f,\"heartbeats\":%zu}\n", milliseconds(settled - joined).count(),
-                milliseconds(resettled - left).count(), heartbeats);
+    const auto resettled = co_await until(&watch::held, partitions_, 0);
+    const auto read = co_await until(&watch::read, partitions_, 0);
+    std::printf("{\"name\":\"kawait\",\"join_ms\":%.1f,\"leave_ms\":%.1f,\"first_ms\":%.2f,\"heartbeats\":%zu}\n",
+                milliseconds(settled - joined).count(), milliseconds(resettled - left).count(), milliseconds(read - resettled).count(),
+                heartbeats);
     std::fflush(stdout);
     stop(a_);
   }

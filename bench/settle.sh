@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # settle.sh [-n ROUNDS] [-i INTERVAL] [-a INTERVAL] [-b BIN] [-t]
 #
-# How long a group takes to settle when a second member joins and when it leaves: bench_settle against librdkafka, Java and franz-go
-# on one real Kafka, in one interleaved run; medians with minimum and maximum.
+# How long a group takes to settle when a second member joins and when it leaves, and how long it takes the first then to read of all
+# partitions again, which have records: bench_settle against librdkafka, Java and franz-go on one real Kafka, in one interleaved run;
+# medians with minimum and maximum.
 #
 #   -n  counted rounds, after one that is thrown away: an odd number (15)
 #   -i  the group's heartbeat interval in ms (1000)
@@ -38,7 +39,7 @@ say "starting Kafka"
 properties=("group.consumer.heartbeat.interval.ms=$interval")
 [ -z "$assignment" ] || properties+=("group.consumer.assignment.interval.ms=$assignment")
 bootstrap=$("${kafka_up[@]}" "${properties[@]}")
-fill "$bootstrap" settle 1 16 none
+fill "$bootstrap" settle 2000 16 none # 500 to a partition
 
 python3 - "$bootstrap" "$rounds" "$interval" "$together" "${programs[@]}" <<'P'
 import json, statistics, subprocess, sys
@@ -78,19 +79,19 @@ finally:
         except subprocess.TimeoutExpired:
             program.process.kill()
 
-def figures(values):
-    return f"{statistics.median(values):7.0f} ({min(values):.0f}-{max(values):.0f})"
+def figures(values, digits=0):
+    return f"{statistics.median(values):7.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 medians = {}
 for program in programs:
-    of = {what: [r[what] for r in program.results] for what in ("join_ms", "leave_ms")}
+    of = {what: [r[what] for r in program.results] for what in ("join_ms", "leave_ms", "first_ms")}
     name = program.results[0]["name"]
     medians[name] = {what: statistics.median(values) for what, values in of.items()}
-    line = f"{name:20} join {figures(of['join_ms']):24} ms, leave {figures(of['leave_ms']):24} ms"
+    line = f"{name:20} join {figures(of['join_ms']):24} ms, leave {figures(of['leave_ms']):24} ms, first record {figures(of['first_ms'], 1):24} ms"
     if "heartbeats" in program.results[0]:
         line += f", heartbeats {figures([r['heartbeats'] for r in program.results])}"
     print(line)
-for what in ("join_ms", "leave_ms"):
+for what in ("join_ms", "leave_ms", "first_ms"):
     best = min(m[what] for name, m in medians.items() if name != "kawait")
     print(f"kawait: {medians['kawait'][what] / best:.2f} of the best rival's {what}")
 P

@@ -10,14 +10,19 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define MOST_PARTITIONS 64
 
 struct member {
   rd_kafka_t* consumer;
   pthread_t thread;
   atomic_int closing;
-  int held; /* guarded by mutex */
+  /* Guarded by mutex: partitions, and those of them of which there was a record. */
+  int held, read;
+  char is_read[MOST_PARTITIONS];
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -45,9 +50,14 @@ static void on_rebalance(rd_kafka_t* consumer, rd_kafka_resp_err_t what, rd_kafk
   struct member* m = opaque;
   const int assigned = what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
   rd_kafka_error_t* error = assigned ? rd_kafka_incremental_assign(consumer, list) : rd_kafka_incremental_unassign(consumer, list);
+  int i;
   if (error) fail("assign", rd_kafka_error_string(error));
   pthread_mutex_lock(&mutex);
   m->held += assigned ? list->cnt : -list->cnt;
+  for (i = 0; i < list->cnt; ++i) {
+    m->read -= m->is_read[list->elems[i].partition];
+    m->is_read[list->elems[i].partition] = 0;
+  }
   pthread_cond_broadcast(&changed);
   pthread_mutex_unlock(&mutex);
 }
@@ -64,13 +74,26 @@ static void make(struct member* m, const char* bootstrap, const char* group) {
   set(conf, "group.id", group);
   set(conf, "group.protocol", "consumer");
   set(conf, "auto.offset.reset", "earliest");
+  set(conf, "enable.auto.commit", "false");
   rd_kafka_conf_set_opaque(conf, m);
   rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
   m->consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
   if (!m->consumer) fail("rd_kafka_new", why);
   rd_kafka_poll_set_consumer(m->consumer);
   atomic_init(&m->closing, 0);
-  m->held = 0;
+  m->held = m->read = 0;
+  memset(m->is_read, 0, sizeof m->is_read);
+}
+
+static void on_message(struct member* m, const rd_kafka_message_t* message) {
+  if (message->err) return;
+  pthread_mutex_lock(&mutex);
+  if (!m->is_read[message->partition]) {
+    m->is_read[message->partition] = 1;
+    ++m->read;
+    pthread_cond_broadcast(&changed);
+  }
+  pthread_mutex_unlock(&mutex);
 }
 
 /* A rebalance ends the wait at once; the time-out is how soon it closes. */
@@ -78,7 +101,9 @@ static void* serve(void* opaque) {
   struct member* m = opaque;
   while (!atomic_load(&m->closing)) {
     rd_kafka_message_t* message = rd_kafka_consumer_poll(m->consumer, 5);
-    if (message) rd_kafka_message_destroy(message);
+    if (!message) continue;
+    on_message(m, message);
+    rd_kafka_message_destroy(message);
   }
   rd_kafka_consumer_close(m->consumer);
   return NULL;
@@ -100,13 +125,13 @@ static void end(struct member* m) {
   rd_kafka_destroy(m->consumer);
 }
 
-/* When both hold so many. */
-static double until(const struct member* a, int of_a, const struct member* b, int of_b) {
+/* When one number is so large, and the other. */
+static double until(const int* a, int of_a, const int* b, int of_b) {
   struct timespec late;
   clock_gettime(CLOCK_MONOTONIC, &late);
   late.tv_sec += 120;
   pthread_mutex_lock(&mutex);
-  while (a->held != of_a || b->held != of_b) {
+  while (*a != of_a || *b != of_b) {
     if (pthread_cond_timedwait(&changed, &mutex, &late) != 0) fail("the group", "not settled within two minutes");
   }
   pthread_mutex_unlock(&mutex);
@@ -117,21 +142,23 @@ static void run_round(char** argv, int n, double first, double second) {
   const int partitions = atoi(argv[3]);
   char group[64];
   struct member a, b;
-  double joined, settled, left, resettled;
+  double joined, settled, left, resettled, read;
   snprintf(group, sizeof group, "settle-librdkafka-%ld-%d", (long)getpid(), n);
   make(&a, argv[1], group);
   make(&b, argv[1], group);
   start(&a, argv[2]);
-  until(&a, partitions, &b, 0);
+  until(&a.read, partitions, &b.read, 0);
   sleep_ms(first);
   joined = now_ms();
   start(&b, argv[2]);
-  settled = until(&a, partitions - partitions / 2, &b, partitions / 2);
+  settled = until(&a.held, partitions - partitions / 2, &b.held, partitions / 2);
   sleep_ms(second);
   left = now_ms();
   atomic_store(&b.closing, 1);
-  resettled = until(&a, partitions, &b, 0);
-  printf("{\"name\":\"librdkafka %s\",\"join_ms\":%.1f,\"leave_ms\":%.1f}\n", rd_kafka_version_str(), settled - joined, resettled - left);
+  resettled = until(&a.held, partitions, &b.held, 0);
+  read = until(&a.read, partitions, &b.read, 0);
+  printf("{\"name\":\"librdkafka %s\",\"join_ms\":%.1f,\"leave_ms\":%.1f,\"first_ms\":%.2f}\n", rd_kafka_version_str(), settled - joined,
+         resettled - left, read - resettled);
   fflush(stdout);
   end(&b);
   end(&a);
@@ -141,7 +168,7 @@ int main(int argc, char** argv) {
   pthread_condattr_t monotonic;
   double first, second;
   int n;
-  if (argc != 4) {
+  if (argc != 4 || atoi(argv[3]) > MOST_PARTITIONS) {
     fprintf(stderr, "usage: librdkafka_settle BOOTSTRAP TOPIC PARTITIONS <ROUNDS\n");
     return 2;
   }

@@ -22,8 +22,10 @@ var (
 	changed = make(chan struct{}, 1)
 )
 
+// Guarded by mutex: partitions, and those of them of which there was a record.
 type member struct {
 	held   int
+	read   map[int32]bool
 	client *kgo.Client
 }
 
@@ -36,8 +38,25 @@ func (m *member) add(lists map[string][]int32, sign int) {
 	mutex.Lock()
 	for _, list := range lists {
 		m.held += sign * len(list)
+		for _, partition := range list {
+			delete(m.read, partition)
+		}
 	}
 	mutex.Unlock()
+	tell()
+}
+
+func (m *member) readOf(p kgo.FetchTopicPartition) {
+	if len(p.Records) == 0 {
+		return
+	}
+	mutex.Lock()
+	m.read[p.Partition] = true
+	mutex.Unlock()
+	tell()
+}
+
+func tell() {
 	select {
 	case changed <- struct{}{}:
 	default:
@@ -48,6 +67,7 @@ func (m *member) start(bootstrap, topic, group string) {
 	gone := func(_ context.Context, _ *kgo.Client, p map[string][]int32) { m.add(p, -1) }
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(bootstrap), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.ServerSideBalancer(),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { m.add(p, 1) }),
 		kgo.OnPartitionsRevoked(gone), kgo.OnPartitionsLost(gone))
 	if err != nil {
@@ -55,17 +75,25 @@ func (m *member) start(bootstrap, topic, group string) {
 	}
 	m.client = client
 	go func() {
-		for !client.PollFetches(context.Background()).IsClientClosed() {
+		for {
+			fetches := client.PollFetches(context.Background())
+			if fetches.IsClientClosed() {
+				return
+			}
+			fetches.EachPartition(m.readOf)
 		}
 	}()
 }
 
-// When both hold so many.
-func until(a *member, ofA int, b *member, ofB int) time.Time {
+func held(m *member) int { return m.held }
+func read(m *member) int { return len(m.read) }
+
+// When one has so many, and the other.
+func until(what func(*member) int, a *member, ofA int, b *member, ofB int) time.Time {
 	late := time.After(2 * time.Minute)
 	for {
 		mutex.Lock()
-		settled := a.held == ofA && b.held == ofB
+		settled := what(a) == ofA && what(b) == ofB
 		mutex.Unlock()
 		if settled {
 			return time.Now()
@@ -98,13 +126,13 @@ func main() {
 			fail(err)
 		}
 		group := fmt.Sprintf("settle-go-%d-%d", os.Getpid(), n)
-		a, b := new(member), new(member)
+		a, b := &member{read: map[int32]bool{}}, &member{read: map[int32]bool{}}
 		a.start(os.Args[1], os.Args[2], group)
-		until(a, partitions, b, 0)
+		until(read, a, partitions, b, 0)
 		sleep(first)
 		joined := time.Now()
 		b.start(os.Args[1], os.Args[2], group)
-		settled := until(a, partitions-partitions/2, b, partitions/2)
+		settled := until(held, a, partitions-partitions/2, b, partitions/2)
 		sleep(second)
 		left := time.Now()
 		closed := make(chan struct{})
@@ -112,8 +140,10 @@ func main() {
 			b.client.Close()
 			close(closed)
 		}()
-		resettled := until(a, partitions, b, 0)
-		fmt.Printf("{\"name\":\"%s\",\"join_ms\":%.1f,\"leave_ms\":%.1f}\n", rivals.Name(), ms(settled.Sub(joined)), ms(resettled.Sub(left)))
+		resettled := until(held, a, partitions, b, 0)
+		first := until(read, a, partitions, b, 0).Sub(resettled)
+		fmt.Printf("{\"name\":\"%s\",\"join_ms\":%.1f,\"leave_ms\":%.1f,\"first_ms\":%.2f}\n", rivals.Name(), ms(settled.Sub(joined)),
+			ms(resettled.Sub(left)), ms(first))
 		a.client.Close()
 		<-closed
 	}
