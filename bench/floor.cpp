@@ -1,10 +1,11 @@
-// The cheapest client that there can be, for bench_consume to be held against: one connection, one thread that blocks, all partitions of a
-// topic from offset 0. It receives into one buffer with the same SO_RCVLOWAT, checks CRCs, decompresses, walks the records and touches
-// every value's last byte. No group, no errors that pass, no second broker; what is wrong ends it.
+// The cheapest client that there can be, for bench_consume and bench_latency to be held against: one connection, one thread that blocks,
+// all partitions of a topic from offset 0. It receives into one buffer with the same SO_RCVLOWAT, checks CRCs, decompresses, walks the
+// records and touches every value's last byte. No group, no errors that pass, no second broker; what is wrong ends it.
 //
 //   bench_floor BOOTSTRAP TOPIC COUNT
+//   bench_floor BOOTSTRAP TOPIC WARM_UP SECONDS
 //
-// Prints what bench_consume does.
+// Prints what bench_consume does, or bench_latency.
 
 #include <kawait/protocol/codec.hpp>
 #include <kawait/protocol/fetch.hpp>
@@ -29,6 +30,7 @@
 #include <string>
 #include <vector>
 
+#include "latencies.hpp"
 #include "usage.hpp"
 
 namespace {
@@ -213,8 +215,9 @@ void advance(protocol::fetch_request& request, const protocol::fetch_response& a
   }
 }
 
+constexpr std::int16_t version = 17;
+
 void run(const std::string& bootstrap, const std::string& topic, std::uint64_t count) {
-  constexpr std::int16_t version = 17;
   const bench::usage start = bench::usage::now();
   wire_end broker(bootstrap);
   protocol::fetch_request request = first_request(broker, topic);
@@ -235,15 +238,48 @@ void run(const std::string& bootstrap, const std::string& topic, std::uint64_t c
   bench::print("floor", topic, all.records(), all.bytes(), all.sum(), start, first, bench::usage::now());
 }
 
+void read_live(std::span<const std::byte> records, std::int32_t partition, bench::latencies& all) {
+  wire::batch_cursor cursor(records);
+  wire::batch_view batch;
+  wire::record r;
+  while (cursor.next(batch)) {
+    demand(wire::check_crc(batch));
+    wire::record_reader reader(batch.header, batch.records());
+    while (reader.next(r)) all.read(r, partition);
+    demand(reader.error());
+  }
+  demand(cursor.error());
+}
+
+void run_live(const std::string& bootstrap, const std::string& topic, bench::latencies all) {
+  wire_end broker(bootstrap);
+  protocol::fetch_request request = first_request(broker, topic);
+  broker.send(request, version);
+  while (!all.is_over()) {
+    protocol::fetch_response answer;
+    demand(protocol::decode_response(answer, broker.receive(), version));
+    advance(request, answer);
+    broker.send(request, version);
+    for (const auto& t : answer.responses) {
+      for (const auto& p : t.partitions) read_live(p.records.value_or(std::span<const std::byte>()), p.partition_index, all);
+    }
+  }
+  all.print("floor");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::cerr << "usage: bench_floor ADDRESS:PORT TOPIC COUNT\n";
+  if (argc != 4 && argc != 5) {
+    std::cerr << "usage: bench_floor ADDRESS:PORT TOPIC COUNT\n       bench_floor ADDRESS:PORT TOPIC WARM_UP SECONDS\n";
     return 2;
   }
   try {
-    run(argv[1], argv[2], std::stoull(argv[3]));
+    if (argc == 4) {
+      run(argv[1], argv[2], std::stoull(argv[3]));
+    } else {
+      run_live(argv[1], argv[2], bench::latencies(argv[3], argv[4]));
+    }
     return 0;
   } catch (const std::exception& e) {
     std::cerr << "bench_floor: " << e.what() << '\n';

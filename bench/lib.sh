@@ -1,6 +1,5 @@
-# Sourced by run.sh, settle.sh and latency.sh: $root is the repository, $work a folder that goes when the script ends, and with it what
-# runs in the background and the Kafka that
-# "${kafka_up[@]}" PROPERTY=VALUE... starts there.
+# Sourced by run.sh, settle.sh and latency.sh: $root is the repository, $work a folder that goes when the script ends, and with it its
+# background jobs and the Kafka that "${kafka_up[@]}" PROPERTY=VALUE... starts there.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
 export KAFKA_OWNER=$$

@@ -37,7 +37,7 @@ static rd_kafka_t* make_producer(const char* bootstrap) {
   set(conf, "linger.ms", "0");
   set(conf, "acks", "1");
   set(conf, "socket.nagle.disable", "true");
-  set(conf, "message.timeout.ms", "5000"); /* it ends soon after the broker */
+  set(conf, "message.timeout.ms", "30000"); /* it ends by itself after the broker */
   rd_kafka_conf_set_dr_msg_cb(conf, on_delivered);
   producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
   if (!producer) fail("rd_kafka_new", why);

@@ -141,9 +141,9 @@ func main() {
 			close(closed)
 		}()
 		resettled := until(held, a, partitions, b, 0)
-		first := until(read, a, partitions, b, 0).Sub(resettled)
+		afterwards := until(read, a, partitions, b, 0).Sub(resettled)
 		fmt.Printf("{\"name\":\"%s\",\"join_ms\":%.1f,\"leave_ms\":%.1f,\"first_ms\":%.2f}\n", rivals.Name(), ms(settled.Sub(joined)),
-			ms(resettled.Sub(left)), ms(first))
+			ms(resettled.Sub(left)), ms(afterwards))
 		a.client.Close()
 		<-closed
 	}
