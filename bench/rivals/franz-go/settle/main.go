@@ -68,6 +68,7 @@ func (m *member) start(bootstrap, topic, group string) {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(bootstrap), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.ServerSideBalancer(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(),
+		kgo.FetchMaxWait(500*time.Millisecond), // the others' default: what is assigned waits until a fetch of what was held returns
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, p map[string][]int32) { m.add(p, 1) }),
 		kgo.OnPartitionsRevoked(gone), kgo.OnPartitionsLost(gone))
 	if err != nil {
