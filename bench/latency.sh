@@ -67,7 +67,7 @@ run() { # PROGRAM [property=value...]
 }
 for round in $(seq 0 "$rounds"); do
   for turn in $(seq 0 $((${#programs[@]} - 1))); do
-    n=$(((round + turn) % ${#programs[@]}))
+    n=$(((round + turn + ${#programs[@]} - 1) % ${#programs[@]}))
     if [ "$n" -lt "$kawaits" ]; then run "${programs[n]}" ${properties[@]+"${properties[@]}"}; else run "${programs[n]}"; fi
   done
 done
