@@ -56,11 +56,13 @@ class Reader(Client):
 
     @staticmethod
     def rows(clients):
-        yield ("", "CPU ns per record", "of the floor's", "of the best rival's", "million records/s", "peak memory, MiB", "first record, ms")
+        yield ("", "CPU ns per record", "of the floor's", "of the best rival's", "million records/s", "peak memory, MiB",
+               "first record, ms")
         floor = min((c.cpu[0] for c in clients if c.is_floor), default=None)
         rival = best(clients, "cpu")
         for c in clients:
-            yield (c.label, figures(c.cpu), ratio(c.cpu, floor), ratio(c.cpu, rival), figures(c.rate), figures(c.memory), figures(c.first, 0))
+            yield (c.label, figures(c.cpu), ratio(c.cpu, floor), ratio(c.cpu, rival), figures(c.rate), figures(c.memory),
+                   figures(c.first, 0))
 
 
 class Listener(Client):
@@ -88,8 +90,8 @@ class Listener(Client):
                "of the best rival's")
         p50, p99, cpu = (best(clients, of) for of in ("p50", "p99", "cpu"))
         for c in clients:
-            yield (c.label, figures(c.p50, 0), ratio(c.p50, p50), figures(c.p99, 0), ratio(c.p99, p99), figures(c.p999, 0), figures(c.max, 0),
-                   figures(c.cpu), ratio(c.cpu, cpu))
+            yield (c.label, figures(c.p50, 0), ratio(c.p50, p50), figures(c.p99, 0), ratio(c.p99, p99), figures(c.p999, 0),
+                   figures(c.max, 0), figures(c.cpu), ratio(c.cpu, cpu))
 
 
 def read(path):

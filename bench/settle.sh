@@ -87,7 +87,8 @@ for program in programs:
     of = {what: [r[what] for r in program.results] for what in ("join_ms", "leave_ms", "first_ms")}
     name = program.results[0]["name"]
     medians[name] = {what: statistics.median(values) for what, values in of.items()}
-    line = f"{name:20} join {figures(of['join_ms']):24} ms, leave {figures(of['leave_ms']):24} ms, first record {figures(of['first_ms'], 1):24} ms"
+    line = (f"{name:20} join {figures(of['join_ms']):24} ms, leave {figures(of['leave_ms']):24} ms, "
+            f"first record {figures(of['first_ms'], 1):24} ms")
     if "heartbeats" in program.results[0]:
         line += f", heartbeats {figures([r['heartbeats'] for r in program.results])}"
     print(line)
