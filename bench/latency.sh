@@ -56,8 +56,7 @@ describe what=latency "per_second=$per_second" "seconds=$seconds" "size=$size" "
   ${properties[@]+"${properties[@]}"} >"$output"
 broker_core=$(($(nproc) > 1 ? 1 : 0))
 say "starting Kafka on core $broker_core"
-# One network thread: of several, the one that a client's connection falls to would decide between two medians, a fifth apart.
-bootstrap=$(KAFKA_HEAP=768m taskset -c "$broker_core" "${kafka_up[@]}" num.network.threads=1)
+bootstrap=$(KAFKA_HEAP=768m taskset -c "$broker_core" "${kafka_up[@]}")
 fill "$bootstrap" latency 1 "$size" none
 taskset -c "$broker_core" "$work/librdkafka_pace" "$bootstrap" latency 4 "$per_second" "$size" &
 
