@@ -52,7 +52,8 @@ class Reader(Client):
 
     @staticmethod
     def title(about):
-        return f"{about['records']} records of {about['size']} bytes, compression {about['codec']}"
+        over = f", over {about['tls']}" if about.get("tls") else ""
+        return f"{about['records']} records of {about['size']} bytes, compression {about['codec']}{over}"
 
     @staticmethod
     def rows(clients):

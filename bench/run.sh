@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [-n RECORDS] [-r ROUNDS] [-s SIZE] [-c CODEC] [-b BIN[,BIN...]] [-a ARGUMENT]... [-o FILE] [-q]
+# run.sh [-n RECORDS] [-r ROUNDS] [-s SIZE] [-c CODEC] [-b BIN[,BIN...]] [-a ARGUMENT]... [-o FILE] [-q] [-t]
 #
 # kawait by io_uring and by epoll against the cheapest client that there can be (bench_floor), librdkafka, Java and franz-go, on one
 # real Kafka, in one interleaved run: CPU, records/s, peak memory and the time to the first record, medians with minimum and maximum.
@@ -13,6 +13,7 @@
 #   -o  writes every counted run as a line of JSON, behind a line that tells what was run: bench/results.py prints the table of such a
 #       file again, bench/plot.py makes a picture of it
 #   -q  kawait and the floor alone, without rivals
+#   -t  over TLS, without the floor, which has none. The broker has one version and one suite, so that all have the same.
 #
 # The broker is pinned to core 1, if there is one, and the consumer to core 0. The rivals have the settings that measured best, which
 # are printed. librdkafka is the one that the confluent-kafka wheel carries; its program is built here against Debian's header. Java's
@@ -20,8 +21,8 @@
 # their number, bytes and a sum over them.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-records=10000000 rounds=7 size=100 codec=none bins='' properties=() output=$work/results rivals=yes
-while getopts n:r:s:c:b:a:o:qh option; do
+records=10000000 rounds=7 size=100 codec=none bins='' properties=() output=$work/results rivals=yes tls=''
+while getopts n:r:s:c:b:a:o:qth option; do
   case $option in
     n) records=$OPTARG ;;
     r) rounds=$OPTARG ;;
@@ -31,6 +32,7 @@ while getopts n:r:s:c:b:a:o:qh option; do
     a) properties+=("$OPTARG") ;;
     o) output=$OPTARG ;;
     q) rivals=no ;;
+    t) tls='TLS 1.3, TLS_AES_256_GCM_SHA384' ;;
     h) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
   esac
@@ -42,13 +44,13 @@ if [ -z "$bins" ]; then
   for preset in release release-epoll; do
     bins+=${bins:+,}$root/build/$preset/bin
     say "building preset $preset"
-    { cmake --preset "$preset" && cmake --build --preset "$preset" --target bench_consume bench_floor; } >"$work/build.log" 2>&1 ||
-      { tail -20 "$work/build.log" >&2; exit 1; }
+    { cmake --preset "$preset" && cmake --build --preset "$preset" --target bench_consume bench_floor bench_certificates; } \
+      >"$work/build.log" 2>&1 || { tail -20 "$work/build.log" >&2; exit 1; }
   done
   cd "$OLDPWD"
 fi
 IFS=, read -r -a folders <<<"$bins"
-need "${folders[@]/%//bench_consume}" "${folders[0]}/bench_floor"
+need "${folders[@]/%//bench_consume}" "${folders[0]}"/bench_{floor,certificates}
 programs=()
 if [ "$rivals" = yes ]; then
   build_librdkafka_rival librdkafka_consume
@@ -58,14 +60,25 @@ if [ "$rivals" = yes ]; then
   if build_go_rival consume franz_go_consume; then programs+=("$work/franz_go_consume"); fi
 fi
 
-describe what=consume "records=$records" "size=$size" "codec=$codec" "rounds=$rounds" -- ${properties[@]+"${properties[@]}"} >"$output"
+describe what=consume "records=$records" "size=$size" "codec=$codec" "rounds=$rounds" "tls=$tls" \
+  -- ${properties[@]+"${properties[@]}"} >"$output"
 broker_core=$(($(nproc) > 1 ? 1 : 0))
 say "starting Kafka on core $broker_core"
-bootstrap=$(KAFKA_HEAP=768m taskset -c "$broker_core" "${kafka_up[@]}" log.segment.bytes=268435456)
+listener=() over=() java_over=()
+if [ -n "$tls" ]; then
+  "${folders[0]}/bench_certificates" "$work"
+  listeners='PLAINTEXT://127.0.0.1:@1@,SSL://127.0.0.1:@11@'
+  listener=("listeners=$listeners,CONTROLLER://127.0.0.1:@101@" "advertised.listeners=$listeners" ssl.keystore.type=PEM
+    "ssl.keystore.location=$work/broker.pem" ssl.enabled.protocols=TLSv1.3 ssl.cipher.suites="${tls##* }")
+  over=(security.protocol=SSL ssl.ca.location="$work/ca.pem")
+  java_over=(security.protocol=SSL ssl.truststore.type=PEM ssl.truststore.location="$work/ca.pem")
+fi
+bootstrap=$(KAFKA_HEAP=768m taskset -c "$broker_core" "${kafka_up[@]}" log.segment.bytes=268435456 ${listener[@]+"${listener[@]}"})
 
 say "writing $records records of $size bytes, compression $codec"
 fill "$bootstrap" bench "$records" "$size" "$codec"
 cat "$work"/kafka/data1/bench-*/*.log >/dev/null # the page cache is warm from here on
+[ -z "$tls" ] || bootstrap=127.0.0.1:$((${bootstrap##*:} + 10))
 
 run() { # PROGRAM [property=value...]
   local line
@@ -74,9 +87,14 @@ run() { # PROGRAM [property=value...]
 }
 for round in $(seq 0 "$rounds"); do
   for folder in "${folders[@]}"; do
-    run "$folder/bench_consume" ${properties[@]+"${properties[@]}"}
+    run "$folder/bench_consume" ${over[@]+"${over[@]}"} ${properties[@]+"${properties[@]}"}
   done
-  run "${folders[0]}/bench_floor"
-  for program in ${programs[@]+"${programs[@]}"}; do run "$program"; done
+  [ -n "$tls" ] || run "${folders[0]}/bench_floor"
+  for program in ${programs[@]+"${programs[@]}"}; do
+    case $program in
+      */java_consume) run "$program" ${java_over[@]+"${java_over[@]}"} ;;
+      *) run "$program" ${over[@]+"${over[@]}"} ;;
+    esac
+  done
 done
 python3 "$root/bench/results.py" "$output"

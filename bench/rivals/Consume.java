@@ -1,6 +1,6 @@
 // The rival of bench_consume: the same work with the Java consumer, at its best, and the same JSON line.
 //
-//   java -cp KAFKA-CLIENTS Consume.java BOOTSTRAP TOPIC COUNT
+//   java -cp KAFKA-CLIENTS Consume.java BOOTSTRAP TOPIC COUNT [property=value ...]
 //
 // All is read three times, each time by a new member of a new group. The line has the third: by then what is hot is compiled. But
 // first_s is that of the first, as it is for programs that start cold.
@@ -45,15 +45,19 @@ public class Consume {
     Usage first, last;
     long records, bytes, sum;
 
-    Pass(String bootstrap, String topic, long wanted, int n) throws IOException {
+    Pass(String[] args, long wanted, int n) throws IOException {
       Properties p = new Properties();
       p.putAll(tuned);
-      p.put("bootstrap.servers", bootstrap);
+      for (String setting : List.of(args).subList(3, args.length)) {
+        String[] parts = setting.split("=", 2);
+        p.put(parts[0], parts[1]);
+      }
+      p.put("bootstrap.servers", args[0]);
       p.put("group.id", "bench-java-" + ProcessHandle.current().pid() + "-" + n);
       p.put("group.protocol", "consumer");
       p.put("auto.offset.reset", "earliest");
       try (var consumer = new KafkaConsumer<>(p, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
-        consumer.subscribe(List.of(topic));
+        consumer.subscribe(List.of(args[1]));
         while (records < wanted) {
           ConsumerRecords<byte[], byte[]> some = consumer.poll(Duration.ofMillis(100));
           if (records == 0 && !some.isEmpty()) first = new Usage();
@@ -83,9 +87,9 @@ public class Consume {
 
   public static void main(String[] args) throws Exception {
     long wanted = Long.parseLong(args[2]);
-    Pass cold = new Pass(args[0], args[1], wanted, 1);
-    new Pass(args[0], args[1], wanted, 2);
-    Pass warm = new Pass(args[0], args[1], wanted, 3);
+    Pass cold = new Pass(args, wanted, 1);
+    new Pass(args, wanted, 2);
+    Pass warm = new Pass(args, wanted, 3);
     Usage end = new Usage();
     String settings = tuned.entrySet().stream().map(Object::toString).collect(Collectors.joining(", "));
     System.out.printf(Locale.ROOT, "{\"name\":\"Java %s\",\"topic\":\"%s\",\"records\":%d,\"bytes\":%d,\"first_s\":%.6f,\"wall_s\":%.6f"

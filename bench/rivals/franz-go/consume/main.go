@@ -1,13 +1,16 @@
 // The rival of bench_consume: the same work with franz-go, at its best, and the same JSON line.
 //
-//	consume BOOTSTRAP TOPIC COUNT
+//	consume BOOTSTRAP TOPIC COUNT [security.protocol=SSL ssl.ca.location=FILE]
 package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -91,20 +94,42 @@ func (r *reader) read(record *kgo.Record) {
 	record.Recycle()
 }
 
+// As Kafka's properties have it: who is trusted, and nothing else.
+func overTLS(properties []string) kgo.Opt {
+	file, found := strings.CutPrefix(properties[len(properties)-1], "ssl.ca.location=")
+	if !found || len(properties) != 2 || properties[0] != "security.protocol=SSL" {
+		fail("security.protocol=SSL ssl.ca.location=FILE is all there is")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		fail(err)
+	}
+	trusted := x509.NewCertPool()
+	if !trusted.AppendCertsFromPEM(text) {
+		fail(file + ": no certificate")
+	}
+	return kgo.DialTLSConfig(&tls.Config{RootCAs: trusted})
+}
+
 func main() {
 	start := now()
-	if len(os.Args) != 4 {
-		fail("usage: consume BOOTSTRAP TOPIC COUNT")
+	if len(os.Args) < 4 {
+		fail("usage: consume BOOTSTRAP TOPIC COUNT [security.protocol=SSL ssl.ca.location=FILE]")
 	}
 	wanted, err := strconv.ParseUint(os.Args[3], 10, 64)
 	if err != nil || wanted == 0 {
 		fail("COUNT is not a positive number")
 	}
-	client, err := kgo.NewClient(
+	options := []kgo.Opt{
 		kgo.SeedBrokers(os.Args[1]), kgo.ConsumeTopics(os.Args[2]),
 		kgo.ConsumerGroup(fmt.Sprintf("bench-go-%d-%d", os.Getpid(), time.Now().UnixNano())), kgo.ServerSideBalancer(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchMaxPartitionBytes(2<<20), kgo.WithPools(&recordPool{}, &bytesPool{}))
+		kgo.FetchMaxPartitionBytes(2 << 20), kgo.WithPools(&recordPool{}, &bytesPool{}),
+	}
+	if len(os.Args) > 4 {
+		options = append(options, overTLS(os.Args[4:]))
+	}
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		fail(err)
 	}
