@@ -1,5 +1,7 @@
 #include "sasl_support.hpp"
 
+#include <set>
+
 namespace sasl_tests {
 
 using namespace scripted;
@@ -37,6 +39,25 @@ TEST_CASE("sasl: SCRAM against a broker that knows the password, and one that ha
     CHECK(c.error().words.find("10.0.0.1:9092: SCRAM-SHA-256: Authentication failed during authentication") == 0);
     CHECK(c.error().words.find("hunter") == std::string::npos);
   }
+}
+
+TEST_CASE("sasl: SCRAM has a long nonce of its own each time", "[net][sasl]") {
+  std::set<std::string> nonces;
+  for (int i = 0; i < 3; ++i) {
+    testing::world w;  // of one seed each time: the nonce is not of the environment's randomness
+    listen(w, [&](peer& p) -> asio::awaitable<void> {
+      (void)co_await p.shake_hands();
+      (void)co_await accept_mechanism(p, "SCRAM-SHA-256");
+      const incoming r = co_await p.next();
+      const std::string first = message_of(r);
+      CHECK(first.starts_with("n,,n=alice,r="));
+      CHECK(first.size() >= 13 + 22);  // 128 bits in base64
+      nonces.insert(first);
+      co_await refuse(p, r, "no");
+    });
+    CHECK(!open(w, with(login(sasl_mechanism::scram_sha_256))));
+  }
+  CHECK(nonces.size() == 3);
 }
 
 TEST_CASE("sasl: what goes wrong is told, with the broker", "[net][sasl]") {
@@ -78,6 +99,12 @@ TEST_CASE("sasl: what goes wrong is told, with the broker", "[net][sasl]") {
        errc::authentication_failed, "SCRAM-SHA-512: the broker has not enabled it; it has PLAIN, OAUTHBEARER"},
       {"the listener has no SASL", sasl_mechanism::plain, refuse_mechanism(kafka_error::illegal_sasl_state), errc::authentication_failed,
        "the listener asks for no authentication"},
+      {"more mechanisms than there are bytes", sasl_mechanism::plain, [](peer& p) -> asio::awaitable<void> {
+         const incoming r = co_await p.next();
+         co_await p.send_header(10, r.id);
+         co_await p.send_text(std::string("\0\x21\x7f\xff\xff\xff", 6));
+       },
+       errc::malformed_response, "SaslHandshake"},
       {"another error", sasl_mechanism::plain, refuse_mechanism(kafka_error::invalid_request), kafka_error::invalid_request, "SaslHandshake"},
       {"no signature", sasl_mechanism::scram_sha_256, forge("", ""), errc::authentication_failed, "no signature"},
       {"a wrong signature", sasl_mechanism::scram_sha_256, forge("", "v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),

@@ -1,9 +1,11 @@
 #include "catch.hpp"
 
+#include <cstdlib>
 #include <filesystem>
 
 #include <unistd.h>
 
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
 #include "support/certificates.hpp"
@@ -28,7 +30,7 @@ const authority& trusted() {
 }
 
 const certificate& of_broker() {
-  static const certificate c = trusted().issue("broker", {"DNS:broker", "DNS:*.kafka.test", "IP:10.0.0.1"});
+  static const certificate c = trusted().issue("broker", {"DNS:broker", "DNS:*.kafka.test", "IP:10.0.0.1", "IP:fd00::1"});
   return c;
 }
 
@@ -53,11 +55,13 @@ net::connection_options with(const net::tls_options& tls) {
 
 using script = std::function<asio::awaitable<void>(peer&)>;
 
-/// Speaks TLS with the certificate and then plays the script. `shown` is the name that the client asked for.
+/// Speaks TLS with the certificate, in one version or any, and then plays the script. `shown` is the name that the client asked for.
 void listen_in_tls(testing::world& w, const certificate& own, script play, testing::pipe_options pipe = testing::pipe_options(),
-                   const std::string& clients = {}, std::string* shown = nullptr, int most_version = TLS1_3_VERSION) {
+                   const std::string& clients = {}, std::string* shown = nullptr, int version = 0) {
   const auto context = kawait::tests::server_context(own, clients);
-  SSL_CTX_set_max_proto_version(context.get(), most_version);
+  SSL_CTX_set_min_proto_version(context.get(), version);
+  SSL_CTX_set_max_proto_version(context.get(), version);
+  if (version == TLS1_1_VERSION) SSL_CTX_set_cipher_list(context.get(), "ALL:@SECLEVEL=0");
   SSL_CTX_set_tlsext_servername_arg(context.get(), shown);
   SSL_CTX_set_tlsext_servername_callback(context.get(), +[](SSL* ssl, int*, void* to) {
     const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
@@ -119,6 +123,8 @@ TEST_CASE("tls: who the broker has to be", "[net][tls]") {
       {"a wildcard", ca, of_broker(), "b1.kafka.test", true, ""},
       {"two labels for a wildcard", ca, of_broker(), "b1.x.kafka.test", true, "it is not one of 'b1.x.kafka.test'"},
       {"another name", ca, of_broker(), "other", true, "it is not one of 'other'"},
+      {"an address of version 6", ca, of_broker(), "fd00::1", true, ""},
+      {"another address of version 6", ca, of_broker(), "fd00::2", true, "it is not one of 'fd00::2'"},
       {"another address", ca, of_broker(), "10.0.0.2", true, "it is not one of '10.0.0.2'"},
       {"an address as common name alone", ca, nobodys, "10.0.0.1", true, "it is not one of '10.0.0.1'"},
       {"another name, by explicit word", ca, of_broker(), "other", false, ""},
@@ -142,7 +148,7 @@ TEST_CASE("tls: who the broker has to be", "[net][tls]") {
       CAPTURE(c ? std::string() : c.error().words);
       CHECK(static_cast<bool>(c) == test.words.empty());
       if (c) {
-        const bool is_address = test.host.starts_with("10.");
+        const bool is_address = test.host.starts_with("10.") || test.host.starts_with("fd00:");
         CHECK(shown == (is_address ? "" : test.host == "broker." ? "broker" : test.host));
         (*c)->close();
         continue;
@@ -152,6 +158,62 @@ TEST_CASE("tls: who the broker has to be", "[net][tls]") {
       if (test.words != "no host") CHECK(c.error().code == errc::certificate_rejected);
     }
   }
+}
+
+// What the user allows of ciphers brings no version back.
+TEST_CASE("tls: versions 1.2 and 1.3 are spoken, 1.1 is not, whatever the ciphers", "[net][tls]") {
+  for (const std::string ciphers : {"", "ALL:@SECLEVEL=0"}) {
+    for (const int version : {TLS1_1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION}) {
+      CAPTURE(ciphers, version);
+      testing::world w;
+      listen_in_tls(w, of_broker(), serve_once, testing::pipe_options(), {}, nullptr, version);
+      net::tls_options tls = trusting(trusted().text());
+      tls.cipher_suites = ciphers;
+      auto c = open_at(w, by_ip, with(tls));
+      CHECK(static_cast<bool>(c) == (version != TLS1_1_VERSION));
+      if (c) {
+        (*c)->close();
+        continue;
+      }
+      CAPTURE(c.error().words);
+      CHECK(c.error().code == errc::tls_failed);
+      CHECK(c.error().words.find("protocol version") != std::string::npos);
+    }
+  }
+}
+
+/// The name that OpenSSL looks for in a directory of authorities.
+std::string name_in_directory(const std::string& text) {
+  BIO* const in = BIO_new_mem_buf(text.data(), static_cast<int>(text.size()));
+  X509* const x = PEM_read_bio_X509(in, nullptr, nullptr, nullptr);
+  char name[16];
+  std::snprintf(name, sizeof name, "%08lx.0", X509_subject_name_hash(x));
+  X509_free(x);
+  BIO_free(in);
+  return name;
+}
+
+TEST_CASE("tls: who is trusted: the system's authorities, those of a directory", "[net][tls]") {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("kawait-authorities-" + std::to_string(::getpid()));
+  std::filesystem::create_directory(folder);
+  const std::string file = folder / name_in_directory(trusted().text());
+  kawait::tests::write_file(file, trusted().text());
+  net::tls_options tls;
+  bool is_trusted = true;
+  SECTION("the system's: where OpenSSL says that they are") { ::setenv("SSL_CERT_FILE", file.c_str(), 1); }
+  SECTION("a directory") { tls.ca.location = folder; }
+  SECTION("a directory without it") {
+    tls.ca.location = folder;
+    std::filesystem::remove(file);
+    is_trusted = false;
+  }
+  testing::world w;
+  listen_in_tls(w, of_broker(), serve_once);
+  auto c = open_at(w, by_ip, with(tls));
+  ::unsetenv("SSL_CERT_FILE");
+  std::filesystem::remove_all(folder);
+  REQUIRE(static_cast<bool>(c) == is_trusted);
+  if (c) (*c)->close();
 }
 
 TEST_CASE("tls: a peer that does not speak it, or not ours", "[net][tls]") {
