@@ -38,13 +38,13 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# step NAME COMMAND...: runs it in a process group of its own, to the terminal and to $work/log.
+# step NAME COMMAND...: runs it in a process group of its own, to the terminal and to $work/log; $work/all keeps every step's.
 # In the background and waited for, since bash runs a trap only after a foreground command has ended.
 step() {
   local name=$1 code=0
   shift
   echo "--- $name: $*"
-  setsid bash -c 'set -o pipefail; log=$1; shift; "$@" 2>&1 </dev/null | tee "$log"' _ "$work/log" "$@" &
+  setsid bash -c 'set -o pipefail; log=$1; shift; "$@" 2>&1 </dev/null | tee "$log" | tee -a "${log%/*}/all"' _ "$work/log" "$@" &
   group=$!
   wait "$group" || code=$?
   group=
@@ -108,6 +108,7 @@ run_ctest() { # NAME PRESET [ctest option...]
   local name=$1 preset=$2 line
   shift 2
   step "$name" ctest --preset "$preset" -j3 "$@"
+  cat "build/$preset/Testing/Temporary/LastTest.log" >>"$work/all" # what the tests said that passed
   line=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests? failed out of [0-9]+' "$work/log" | tail -1)
   if [[ $line =~ ([0-9]+)\ tests?\ failed\ out\ of\ ([0-9]+) ]]; then
     count "$name" $((BASH_REMATCH[2] - BASH_REMATCH[1])) "${BASH_REMATCH[1]}"
@@ -131,6 +132,7 @@ run_meson() {
   local ok bad
   end_beside meson-build || return
   step meson meson test -C build/meson --print-errorlogs
+  cat build/meson/meson-logs/testlog.txt >>"$work/all"
   ok=$(awk '$1 == "Ok:" {print $2}' "$work/log")
   bad=$(awk '$1 == "Fail:" || $1 == "Timeout:" || $1 == "Unexpected" {sum += $NF} END {print sum + 0}' "$work/log")
   [ "${ok:-0}" -gt 0 ] || bad=$((bad + 1))
@@ -191,6 +193,16 @@ if [ $quick = 0 ]; then
   timed configuration tsan threaded -L '^threads$'
   timed configuration clang-epoll unit_and_smoke -L '^(unit|smoke)$'
   timed run_fuzzers
+fi
+
+# Whatever all of it printed, but for what assertions that fail show of a test's own.
+if [ $failed = 0 ]; then
+  if step secrets tests/security/search.sh "$work/all"; then
+    count secrets 1 0
+  else
+    count secrets 0 1
+    show_end secrets "$work/log"
+  fi
 fi
 
 echo "--- all of it: $SECONDS s"
