@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string_view>
 
 namespace counted {
 
@@ -8,5 +9,8 @@ namespace counted {
 std::size_t allocations() noexcept;
 /// The largest allocation since the last call of this.
 std::size_t take_largest() noexcept;
+/// From now on counts, for found(), the memory given back to operator delete that holds the text; empty: no more.
+void look_for(std::string_view text) noexcept;
+std::size_t found() noexcept;
 
 }  // namespace counted
