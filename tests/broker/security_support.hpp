@@ -36,8 +36,9 @@ class secure_node {
   }
   std::string file(const std::string& name) const { return (folder_ / name).string(); }
   const authority& clients() const noexcept { return clients_; }
+  void write_store(const std::string& name, const certificate& c) const { write_file(file(name), c.key + c.text); }
   /// Whose certificate the listener of TLS that is rotated shows from now on, or soon.
-  asio::awaitable<void> show(admin& a, std::string name) const {
+  asio::awaitable<void> show(admin& a, const std::string& name) const {
     std::string path = file(name);
     return a.set_broker(1, "listener.name.rotated.ssl.keystore.location", std::move(path));
   }
@@ -48,8 +49,6 @@ class secure_node {
     if (!::mkdtemp(name.data())) throw std::runtime_error("mkdtemp " + name);
     return name;
   }
-  void write_store(const std::string& name, const certificate& c) const { write_file(file(name), c.key + c.text); }
-
   std::vector<std::string> properties() const {
     using seconds = std::chrono::seconds;
     write_file(file("ca.pem"), brokers_.text());
@@ -79,6 +78,8 @@ class secure_node {
         "ssl.truststore.type=PEM",
         "ssl.truststore.location=" + file("clients.pem"),
         "listener.name.mutual.ssl.client.auth=required",
+        "listener.name.mutual.ssl.enabled.protocols=TLSv1.2",
+        "listener.name.elsewhere.ssl.enabled.protocols=TLSv1.3",
         "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
         "listener.name.renewed.sasl.enabled.mechanisms=SCRAM-SHA-256",
         "listener.name.renewed.scram-sha-256.connections.max.reauth.ms=3000",
