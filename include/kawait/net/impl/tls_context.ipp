@@ -102,7 +102,14 @@ inline failure use_key(SSL_CTX* context, const pem_source& from, const secret& p
   return {};
 }
 
-/// Java separates suites by commas, OpenSSL by colons; those of TLS 1.3 have a list of their own.
+/// Whether OpenSSL has it; also for what only changes a list ("!aNULL", "@SECLEVEL=1"), which is none by itself.
+inline bool is_cipher(SSL_CTX* context, const std::string& name) {
+  if (name.starts_with("TLS_")) return SSL_CTX_set_ciphersuites(context, name.c_str()) == 1;
+  return std::string_view("!-+@").find(name[0]) != std::string_view::npos || SSL_CTX_set_cipher_list(context, name.c_str()) == 1;
+}
+
+/// Java separates suites by commas, OpenSSL by colons; those of TLS 1.3 have a list of their own. One by one first: what it does not
+/// know among others OpenSSL passes over.
 inline failure use_ciphers(SSL_CTX* context, std::string names) {
   std::replace(names.begin(), names.end(), ',', ':');
   std::string older, newer;
@@ -112,6 +119,7 @@ inline failure use_ciphers(SSL_CTX* context, std::string names) {
     std::erase(name, ' ');
     begin = end + 1;
     if (name.empty()) continue;
+    if (!is_cipher(context, name)) return failure(errc::invalid_config, "ssl.cipher.suites = '" + name + "': " + openssl_words());
     std::string& list = name.starts_with("TLS_") ? newer : older;
     list += (list.empty() ? "" : ":") + name;
   }
