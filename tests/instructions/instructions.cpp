@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <kawait/kawait.hpp>
+#include <kawait/machine/scram.hpp>
 
 #include "batch_builder.hpp"
 #include "support/prepared_broker.hpp"
@@ -78,6 +79,29 @@ void measure_bytes() {
   measure("crc", bytes.size() / 1024, check);
 }
 
+// ---- Comparing with what is secret: where it differs must cost nothing, or whoever measures it learns the secret byte by byte.
+
+void measure_signature(const char* name, std::size_t wrong) {
+  constexpr std::string_view nonce = "rOprNGfwEbeRWgbNEkqO";
+  std::string signature = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";  // RFC 7677's
+  signature[wrong] = 'x';
+  machine::scram s(machine::scram::hash::sha_256, "user", secret("pencil"), nonce);
+  const auto proof = s.client_final("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
+  if (!proof) std::abort();
+  const auto finish = [&] {
+    if (!s.finish("v=" + signature)) std::abort();
+  };
+  measure(name, 1, finish);
+}
+
+void measure_secret(const char* name, std::size_t wrong) {
+  const secret one(std::string(64, 'a'));
+  std::string text(64, 'a');
+  text[wrong] = 'x';
+  const secret other(text);
+  measure(name, 1, [&] { sink = one == other; });
+}
+
 // ---- A consumer's rounds: the answer read and decoded, queued, handed out, done, released, the next request.
 
 void measure_batches(const char* name, const shape& what, bool check_crcs) {
@@ -117,6 +141,12 @@ asio::awaitable<void> touch_in_a_coroutine(const record& r) {
 int main(int argc, char** argv) {
   if (argc > 1) only = argv[1];
   measure_bytes();
+  // Each in place of an R: how long decoding takes depends on which characters there are, and those are no secret.
+  measure_signature("signature_warm", 5);
+  measure_signature("signature_first", 5);
+  measure_signature("signature_last", 35);
+  measure_secret("secret_first", 0);
+  measure_secret("secret_last", 63);
   measure_batches("one", shape(1, 1), true);
   shape among_idle(1, 1);
   among_idle.partitions = 1000;

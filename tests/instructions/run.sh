@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run.sh PROGRAM [LIMITS]: counts the instructions of the fetch path with valgrind, and compares with what limits.txt says. Counts are the
-# same each time, whatever else the machine does; times are bench/.
+# same each time, whatever else the machine does; times are bench/. Comparisons with what is secret must have the same count wherever the
+# difference is.
 set -euo pipefail
 program=$1 limits=${2:-$(dirname "$0")/limits.txt}
 command -v valgrind >/dev/null || { echo "instructions: no valgrind (tests/install-packages test)" >&2; exit 1; }
@@ -32,6 +33,7 @@ awk '
     figure["record"] = (of["loop"] - of["one_unchecked"]) / 999
     figure["plain"] = (of["plain"] - of["loop"]) / 1000
     figure["coroutine"] = (of["coroutine"] - of["loop"]) / 1000
+    compared["signature"]; compared["secret"]
     if (n != 8) { print "instructions: " n " limits instead of 8"; exit 1 }
     for (i = 1; i <= n; ++i) {
       f = figure[name[i]]
@@ -43,5 +45,11 @@ awk '
       printf "%-10s %9.1f of %7d  %s:%s\n", name[i], f, limit[i], verdict, what[i]
     }
     if (bad) print "instructions: above limits.txt + 10 %"
+    for (pair in compared) {
+      first = of[pair "_first"]; last = of[pair "_last"]
+      equal = first > 0 && first == last
+      printf "%-10s %9.1f, wrong near its begin; %.1f near its end: %s\n", pair, first, last, equal ? "ok" : "NOT ALIKE"
+      if (!equal) bad = 1
+    }
     exit bad
   }' "$dir/counted" "$limits"
