@@ -1,6 +1,7 @@
 // The cheapest client that there can be, for bench_consume and bench_latency to be held against: one connection, one thread that blocks,
-// all partitions of a topic from offset 0. It receives into one buffer with the same SO_RCVLOWAT, checks CRCs, decompresses, walks the
-// records and touches every value's last byte. No group, no errors that pass, no second broker; what is wrong ends it.
+// all partitions of a topic from offset 0. It receives into one buffer, half a megabyte a wake-up (SO_RCVLOWAT), checks CRCs,
+// decompresses, walks the records and touches every value's last byte. No group, no errors that pass, no second broker; what is wrong
+// ends it.
 //
 //   bench_floor BOOTSTRAP TOPIC COUNT
 //   bench_floor BOOTSTRAP TOPIC WARM_UP SECONDS

@@ -1,7 +1,15 @@
 #include <kawait/wire/crc32c.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
+#include <functional>
+#include <initializer_list>
+#include <iterator>
+#include <set>
+#include <sstream>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -110,6 +118,39 @@ TEST_CASE("crc32c: continues where another call ended") {
     CHECK(wrong == 0);
   }
 }
+
+#if defined(__x86_64__) && defined(__linux__)
+/// Whether the kernel lists all of these: it leaves out what it has not switched on, though the processor could.
+bool has_flags(std::initializer_list<std::string_view> wanted) {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    if (line.rfind("flags", 0) != 0) continue;
+    std::istringstream words(line);
+    const std::set<std::string, std::less<>> flags{std::istream_iterator<std::string>(words), {}};
+    return std::all_of(wanted.begin(), wanted.end(), [&](std::string_view w) { return flags.contains(w); });
+  }
+  return false;
+}
+
+TEST_CASE("crc32c: the fastest variant that the processor has comes first") {
+  struct row {
+    std::string_view name;
+    bool supported;
+  };
+  const row expected[] = {
+      {"avx512", has_flags({"sse4_2", "pclmulqdq", "avx512f", "vpclmulqdq"})},
+      {"sse42", has_flags({"sse4_2", "pclmulqdq"})},
+      {"table", true},
+  };
+  const auto all = crc32c_variants();
+  REQUIRE(all.size() == std::size(expected));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    CHECK(all[i].name == expected[i].name);
+    CAPTURE(expected[i].name);
+    CHECK(all[i].supported == expected[i].supported);
+  }
+}
+#endif
 
 TEST_CASE("crc32c: there is a variant that runs everywhere, and it comes last") {
   const auto all = crc32c_variants();

@@ -1,9 +1,13 @@
 #include "catch.hpp"
 
+#include <algorithm>
 #include <thread>
+
+#include <sys/socket.h>
 
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/write.hpp>
 
 #include "scripted_broker.hpp"
 
@@ -82,6 +86,83 @@ class counting_slabs final : public kawait::wire::slab_source {
   std::size_t slabs = 0;
   std::size_t asked = 0;
 };
+
+int socket_option(int socket, int name) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  REQUIRE(::getsockopt(socket, SOL_SOCKET, name, &value, &size) == 0);
+  return value;
+}
+
+/// Both ends of a connection, the peer's as it is.
+struct connected_pair {
+  explicit connected_pair(asio::io_context& io) : peer(io) {
+    tcp::acceptor acceptor(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    tcp::socket socket(io);
+    socket.connect(acceptor.local_endpoint());
+    acceptor.accept(peer);
+    descriptor = socket.native_handle();
+    transport = std::make_unique<net::tcp_transport>(std::move(socket), "peer");
+  }
+
+  tcp::socket peer;
+  int descriptor = -1;
+  std::unique_ptr<net::tcp_transport> transport;
+};
+
+TEST_CASE("a read waits for half of what is missing", "[net][tcp]") {
+  asio::io_context io(1);
+  const connected_pair pair(io);
+  struct row {
+    std::size_t missing;
+    int low_water;
+  };
+  const row rows[] = {{0, 1},           {32'767, 1},         {32'768, 32'768},      {65'536, 65'536},
+                      {100'000, 65'536}, {300'000, 150'000}, {1 << 20, 512 * 1024}, {4 << 20, 512 * 1024}};
+  for (const row& r : rows) {
+    CAPTURE(r.missing);
+    pair.transport->expect(r.missing);
+    CHECK(socket_option(pair.descriptor, SO_RCVLOWAT) == r.low_water);
+  }
+  pair.transport->close();
+  pair.transport->expect(100'000);  // of a body that nobody reads any more
+}
+
+asio::awaitable<void> read_once(net::transport& t, std::span<std::byte> room, std::optional<std::size_t>& got) {
+  std::error_code ec;
+  const std::size_t size = co_await t.read_some(room, ec);
+  got = ec ? 0 : size;
+}
+
+TEST_CASE("what is read in parts lands in its place", "[net][tcp]") {
+  std::vector<std::byte> out(400'000);
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::byte>(i * 7 + i / 251);
+  // Around a part's size, and all.
+  for (const std::size_t size : {40'000u, 131'071u, 131'072u, 131'073u, 262'144u, 400'000u}) {
+    CAPTURE(size);
+    asio::io_context io(1);
+    connected_pair pair(io);
+    std::thread writer;
+    std::vector<std::byte> in(size);
+    std::size_t all = 0;
+    while (all < size) {
+      pair.transport->expect(size - all);
+      std::optional<std::size_t> got;
+      asio::co_spawn(io, read_once(*pair.transport, std::span(in).subspan(all), got), asio::detached);
+      io.restart();
+      io.poll();
+      // The read waits by now, so that it finds more than one part when it is woken.
+      if (all == 0) writer = std::thread([&] { asio::write(pair.peer, asio::buffer(out.data(), size)); });
+      while (!got && io.run_one() != 0) {
+      }
+      REQUIRE(got.value_or(0) > 0);
+      all += *got;
+    }
+    writer.join();
+    CHECK(std::equal(in.begin(), in.end(), out.begin()));
+    pair.transport->close();
+  }
+}
 
 TEST_CASE("a large response arrives whole, in one slab", "[net][tcp]") {
   // Around the staging buffer, around the low-water mark, and large ones with small ones behind them.

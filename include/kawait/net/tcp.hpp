@@ -26,6 +26,7 @@ class tcp_transport final : public transport {
   std::string peer() const override { return peer_; }
 
  private:
+  KAWAIT_DECL std::size_t read_on(std::span<std::byte> room, std::size_t last) noexcept;
   KAWAIT_DECL void end_operation(std::error_code& ec);
 
   asio::ip::tcp::socket socket_;

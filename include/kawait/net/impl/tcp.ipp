@@ -12,6 +12,9 @@ namespace detail {
 /// Below this much of a body, waking up for every segment costs less than the two system calls.
 inline constexpr std::size_t least_low_water = 32 * 1024;
 inline constexpr std::size_t most_low_water = 512 * 1024;
+/// What is copied in one go, and the most that is read before others have a turn.
+inline constexpr std::size_t copied_at_once = 128 * 1024;
+inline constexpr std::size_t read_at_once = 1024 * 1024;
 
 /// What a connection attempt and its time-out share; each of them is owned by the execution context alone.
 struct tcp_attempt {
@@ -50,12 +53,26 @@ KAWAIT_DECL tcp_transport::tcp_transport(asio::ip::tcp::socket socket, std::stri
 }
 
 KAWAIT_DECL asio::awaitable<std::size_t> tcp_transport::read_some(std::span<std::byte> room, std::error_code& ec) {
-  const asio::mutable_buffer buffer(room.data(), room.size());
+  const asio::mutable_buffer buffer(room.data(), std::min(room.size(), detail::copied_at_once));
   ++pending_;
   const auto [code, size] = co_await socket_.async_read_some(buffer, kawait::detail::use_tuple);
   ec = code;
   end_operation(ec);
-  co_return ec ? 0 : size;
+  co_return ec ? 0 : size + read_on(room.subspan(size), size);
+}
+
+// While more than the low-water mark is unread, the kernel acknowledges nothing until a read has ended, and a peer can send no more than
+// its own buffer takes, which a broker's socket.send.buffer.bytes keeps small. Read as a whole, half a megabyte is copied while the
+// peer sleeps; in parts, it sends on meanwhile. A part that was not filled was the last; errors are left to the next read.
+KAWAIT_DECL std::size_t tcp_transport::read_on(std::span<std::byte> room, std::size_t last) noexcept {
+  room = room.first(std::min(room.size(), detail::read_at_once));
+  std::size_t done = 0;
+  while (last == detail::copied_at_once && done < room.size()) {
+    const auto got = ::recv(socket_.native_handle(), room.data() + done, std::min(room.size() - done, last), MSG_DONTWAIT);
+    last = got > 0 ? static_cast<std::size_t>(got) : 0;
+    done += last;
+  }
+  return done;
 }
 
 KAWAIT_DECL asio::awaitable<void> tcp_transport::write(std::span<const std::byte> bytes, std::error_code& ec) {
@@ -76,8 +93,11 @@ KAWAIT_DECL std::size_t tcp_transport::try_write(std::span<const std::byte> byte
   return sent > 0 ? static_cast<std::size_t>(sent) : 0;
 }
 
+// Half of what is missing, so that more comes while that is copied, and little is left to be copied once the peer has sent its
+// last byte: only then it gets the next request.
 KAWAIT_DECL void tcp_transport::expect(std::size_t missing) noexcept {
-  const int wanted = missing < detail::least_low_water ? 1 : static_cast<int>(std::min(missing, detail::most_low_water));
+  const std::size_t half = std::clamp(missing / 2, std::min(missing, 2 * detail::least_low_water), detail::most_low_water);
+  const int wanted = missing < detail::least_low_water ? 1 : static_cast<int>(half);
   if (wanted == low_water_ || closed_) return;
   if (::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof wanted) == 0) low_water_ = wanted;
 }
