@@ -58,17 +58,21 @@ def rows(clients):
         yield (c.label, figures(c.cpu), *ratios, figures(c.rate), figures(c.memory), figures(c.first, 0))
 
 
-def main():
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    about, clients = read(sys.argv[1])
-    print(f"{title(about)}; the load average before was {about['load']}\n")
-    table = list(rows(clients))
+def print_table(rows):
+    table = list(rows)
     widths = [max(map(len, column)) for column in zip(*table)]
     for n, row in enumerate(table):
         print("|", " | ".join(cell.ljust(width) for cell, width in zip(row, widths)), "|")
         if n == 0:
             print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    about, clients = read(sys.argv[1])
+    print(f"{title(about)}; the load average before was {about['load']}\n")
+    print_table(rows(clients))
     print()
     for c in clients:
         if not c.is_floor:
