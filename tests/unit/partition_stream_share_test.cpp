@@ -98,6 +98,36 @@ TEST_CASE("a batch larger than the share is handed out all the same", "[stream]"
   CHECK(r.stream->wants_fetch());
 }
 
+TEST_CASE("a fetch asks for what is left of the share, but for a record batch as large as the last", "[stream]") {
+  rig r(32 << 20, 16'000);
+  r.flow_from(0);
+  CHECK(r.stream->room() == 16'000);
+  r.fetched(batch_of(0, 1, 3'000));
+  CHECK(r.stream->room() < 13'000);
+  CHECK(r.stream->room() > 12'900 - 3'000);
+  r.fetched(streams::joined({batch_of(1, 1, 50'000), batch_of(2, 1, 10)}));
+  CHECK(r.stream->room() > 50'000);
+  CHECK(r.stream->room() < 50'200);
+  r.fetched(batch_of(3, 1, 10));
+  CHECK(r.stream->room() < 100);  // full: of no interest, but nothing is remembered for ever
+}
+
+TEST_CASE("a reader that waits with more in hand than its share becomes is told", "[stream]") {
+  rig r(32 << 20, 100'000);
+  r.flow_from(0);
+  r.fetched(batch_of(0, 1, 50'000));
+  const held l = r.take();
+  REQUIRE(l);
+  CHECK(!r.stream->is_readable());
+  const int readables = r.host.readables;
+  r.stream->set_quota(60'000);
+  CHECK(r.host.readables == readables);
+  r.stream->set_quota(20'000);
+  CHECK(r.host.readables == readables + 1);
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::lease_quota);
+}
+
 TEST_CASE("what comes out of compressed batches keeps to the share, but for one batch", "[stream]") {
   rig r(32 << 20, 200'000);
   r.flow_from(0);

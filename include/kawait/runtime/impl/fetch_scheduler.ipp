@@ -43,8 +43,8 @@ KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
   if (std::exchange(place.node, node) != node) stream.on_more_seen();  // what one broker answered tells nothing of another's log
   if (!leader) return;
   const offset_and_epoch from = *stream.fetch_position();
-  const std::size_t room = stream.quota() - std::min(stream.held_bytes(), stream.quota() - 1);
-  const auto limit = static_cast<std::int32_t>(std::min<std::size_t>(room, static_cast<std::size_t>(options_.max_partition_fetch_bytes)));
+  const auto most = static_cast<std::size_t>(options_.max_partition_fetch_bytes);
+  const auto limit = static_cast<std::int32_t>(std::min(stream.room(), most));
   at(node).set(id, machine::fetch_session::position(from.offset, leader->epoch, from.leader_epoch, limit));
 }
 
