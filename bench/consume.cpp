@@ -15,7 +15,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -115,9 +114,7 @@ asio::awaitable<void> run(kawait::consumer& consumer, benchmark& all) {
 
 int run_benchmark(int argc, char** argv) {
   const std::string topic = argv[2];
-  char* end = nullptr;
-  const std::uint64_t count = std::strtoull(argv[3], &end, 10);
-  if (count == 0 || *end != '\0') throw std::runtime_error(std::string("COUNT '") + argv[3] + "' is not a positive number");
+  const std::uint64_t count = bench::number("COUNT", argv[3]);
   kawait::config config(argv[1]);
   config.group_id("bench-" + std::to_string(getpid()) + '-' + std::to_string(clock_type::now().time_since_epoch().count()));
   config.auto_offset_reset(kawait::offset_reset::earliest);

@@ -1,4 +1,4 @@
-# Sourced by run.sh, scaling.sh and settle.sh: $root is the repository, $work a folder that goes when the script ends, and with it the
+# Sourced by the scripts beside it: $root is the repository, $work a folder that goes when the script ends, and with it the
 # Kafka that "${kafka_up[@]}" PROPERTY=VALUE... starts there.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
