@@ -3,7 +3,7 @@
 //   bench_consume BOOTSTRAP TOPIC COUNT [fetches] [property=value ...]
 //
 // first_s is from the start to the first record; wall_s, user_s and sys_s are what came after it. sum is the sum of every value's
-// last byte, so that no work can be skipped. With `fetches`, a second line says how many answers brought records, and bytes of them.
+// last byte, so that no work can be skipped. With `fetches`, a second line says how many answers had records, and how many bytes.
 
 #include <kawait/kawait.hpp>
 #include <kawait/observer.hpp>

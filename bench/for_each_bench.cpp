@@ -31,8 +31,8 @@ double measure(stage& s) {
 }
 
 void print(const char* way, double ns, double loop, std::uint64_t sum) {
-  std::printf("{\"bench\":\"for_each\",\"way\":\"%s\",\"ns_per_record\":%.1f,\"above_loop_ns\":%.1f,\"check\":%llu}\n", way, ns, ns - loop,
-              static_cast<unsigned long long>(sum));
+  std::printf("{\"bench\":\"for_each\",\"way\":\"%s\",\"ns_per_record\":%.1f,\"above_loop_ns\":%.1f,\"check\":%llu}\n",
+              way, ns, ns - loop, static_cast<unsigned long long>(sum));
 }
 
 double measure_loop() {

@@ -1,5 +1,5 @@
-// The membership machine (KIP-848) by itself, without a broker: a stable member's heartbeat, and 1,000 partitions that are assigned,
-// and revoked, drained, given up. One line of JSON for each.
+// The membership machine (KIP-848) by itself, without a broker: a stable member's heartbeat, and 1,000 partitions that are
+// assigned, revoked, drained and given up. One line of JSON for each.
 
 #include <chrono>
 #include <cstddef>
@@ -49,13 +49,13 @@ response assigned(std::int32_t count) {
 struct member {
   member() : m(member_options("billing", "member")) { m.subscribe({"orders"}, std::nullopt); }
 
-  /// Does what is to be done now: what is revoked is drained, and heartbeats are answered with `said`, if they may be sent. How many
-  /// effects that were.
+  /// Does what is to be done now: the first heartbeat is answered with `said`, what is revoked is drained. How many effects that were.
   std::size_t settle(const response& said) {
+    bool has_said = false;
     for (std::size_t n = 0;; ++n) {
       const membership::effect e = m.poll(now);
       if (std::holds_alternative<idle>(e)) return n;
-      if (std::holds_alternative<send_heartbeat>(e)) m.on_heartbeat(n == 0 || m.member_epoch() == 0 ? said : well(), now, 0);
+      if (std::holds_alternative<send_heartbeat>(e)) m.on_heartbeat(std::exchange(has_said, true) ? well() : said, now, 0);
       if (const auto* const r = std::get_if<resolve_topics>(&e)) {
         for (const auto& id : r->ids) m.on_resolved(id);
       }

@@ -2,9 +2,9 @@
 //
 //   bench_memory BOOTSTRAP TOPIC COUNT [property=value ...]
 //
-// Each partition's handler keeps all it gets until it has its share, and then gives back the oldest batch for the next, until COUNT
-// records are read. One JSON line: idle_kb is the process's resident memory with the partitions assigned and nothing read, peak_kb the
-// most until the end, budget_kb fetch.buffer.bytes. Fails if it has grown by more than that and 8 MiB.
+// Each partition's handler keeps all it gets until it has its share, and then gives back the oldest batch for the next, until
+// COUNT records are read. One JSON line: idle_kb is the process's resident memory with the partitions assigned and nothing read,
+// peak_kb the most until the end, budget_kb fetch.buffer.bytes. Fails if it has grown by more than that and 8 MiB.
 
 #include <kawait/kawait.hpp>
 
@@ -66,8 +66,8 @@ class slow_reading {
   bool print(const std::string& topic, std::size_t budget) const {
     if (records_ < wanted_) throw std::runtime_error("the consumer ended before the last record");
     const long peak = bench::usage::now().max_rss_kb, most = static_cast<long>(budget / 1024) + 8 * 1024;
-    std::printf("{\"name\":\"kawait\",\"topic\":\"%s\",\"records\":%llu,\"idle_kb\":%ld,\"peak_kb\":%ld,\"grown_kb\":%ld,\"budget_kb\":%zu"
-                ",\"buffers_peak_kb\":%zu}\n",
+    std::printf("{\"name\":\"kawait\",\"topic\":\"%s\",\"records\":%llu,\"idle_kb\":%ld,\"peak_kb\":%ld,\"grown_kb\":%ld"
+                ",\"budget_kb\":%zu,\"buffers_peak_kb\":%zu}\n",
                 topic.c_str(), static_cast<unsigned long long>(records_), idle_kb_, peak, peak - idle_kb_, budget / 1024,
                 consumer_.engine()->buffers().peak() / 1024);
     return peak - idle_kb_ <= most;

@@ -1,5 +1,5 @@
-// Encoding and decoding the messages of a consumer at work: fetches, heartbeats, commits, and what it is told of 1,000 partitions. One
-// line of JSON for each, in its newest version, without headers; a fetch's record batches are viewed, not read.
+// Encoding and decoding the messages of a consumer at work: fetches, heartbeats, commits, and what it is told of 1,000 partitions.
+// One line of JSON for each, in its newest version, without headers; a fetch's record batches are viewed, not read.
 
 #include <cstddef>
 #include <cstdint>

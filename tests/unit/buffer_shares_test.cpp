@@ -40,7 +40,7 @@ TEST_CASE("half of the buffer is shared out evenly, down to a usual record batch
 TEST_CASE("who had records lately shares a quarter of the buffer beside that") {
   buffer_shares s = of(1000);
   CHECK(s.on_records(number(7)).size() == 1);
-  CHECK(s.share_of(number(7)) == 8 * MiB);
+  CHECK(s.share_of(number(7)) == 4 * MiB);
   CHECK(s.share_of(number(8)) == budget / 2 / 1000);
   CHECK(s.on_records(number(7)).empty());
   // Everybody whose share is another now is named.
@@ -79,7 +79,7 @@ TEST_CASE("who has had no records for long is busy no more") {
   CHECK(named >= 3);
   CHECK(s.share_of(number(0)) == budget / 2 / 100);
   CHECK(s.share_of(number(1)) == budget / 2 / 100);
-  CHECK(s.share_of(number(2)) == 8 * MiB);
+  CHECK(s.share_of(number(2)) == 4 * MiB);
 }
 
 TEST_CASE("where all are busy no share moves") {
@@ -98,7 +98,7 @@ TEST_CASE("who is removed takes nothing") {
   s.remove(number(0));
   s.remove(number(500));
   CHECK(s.share_of(number(0)) == budget / 2 / 1000);
-  CHECK(s.share_of(number(1)) == 8 * MiB);
+  CHECK(s.share_of(number(1)) == 4 * MiB);
   (void)s.on_records(number(0));
   CHECK(s.share_of(number(0)) == 4 * MiB);
 }
