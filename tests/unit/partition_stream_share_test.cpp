@@ -113,22 +113,6 @@ TEST_CASE("a fetch asks for what is left of the share, but for a record batch as
   CHECK(r.stream->room(0) < 100);  // full: of no interest, but nothing is remembered for ever
 }
 
-TEST_CASE("a reader that waits with more in hand than its share becomes is told", "[stream]") {
-  rig r(32 << 20, 100'000);
-  r.flow_from(0);
-  r.fetched(batch_of(0, 1, 50'000));
-  const held l = r.take();
-  REQUIRE(l);
-  CHECK(!r.stream->is_readable());
-  const int readables = r.host.readables;
-  r.stream->set_quota(60'000);
-  CHECK(r.host.readables == readables);
-  r.stream->set_quota(20'000);
-  CHECK(r.host.readables == readables + 1);
-  CHECK(!r.take());
-  CHECK(r.bad.code == errc::lease_quota);
-}
-
 TEST_CASE("what comes out of compressed batches keeps to the share, but for one batch", "[stream]") {
   rig r(32 << 20, 200'000);
   r.flow_from(0);
