@@ -7,9 +7,10 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Fills a topic for benchmarks: 16-byte keys, JSON-like values of a given size, batches of 64 KiB, partitions in turn.
+ * Fills a topic for benchmarks: 16-byte keys, JSON-like values of a given size, batches of 64 KiB, partitions in turn, or the first
+ * PARTITIONS of them.
  *
- *   java -cp LIBS Fill.java BOOTSTRAP TOPIC RECORDS SIZE CODEC
+ *   java -cp LIBS Fill.java BOOTSTRAP TOPIC RECORDS SIZE CODEC [PARTITIONS]
  */
 public class Fill {
     public static void main(String[] args) throws Exception {
@@ -33,7 +34,7 @@ public class Fill {
         final byte[][] keys = new byte[65536][];
         for (int i = 0; i < keys.length; i++) keys[i] = String.format("%016d", i).getBytes(StandardCharsets.US_ASCII);
         try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(p)) {
-            final int partitions = producer.partitionsFor(args[1]).size();
+            final int partitions = args.length > 5 ? Integer.parseInt(args[5]) : producer.partitionsFor(args[1]).size();
             for (long i = 0; i < records; i++) {
                 // A batch's worth for one partition after the other: batches are full.
                 final int partition = (int) (i / 500 % partitions);

@@ -1,7 +1,5 @@
 // Decompressing record batches of 16 and 64 KiB of JSON-like records into pooled slabs. One line of JSON for each codec.
 
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -13,6 +11,7 @@
 #include <kawait/wire/record.hpp>
 
 #include "batch_builder.hpp"
+#include "best.hpp"
 
 namespace {
 
@@ -66,19 +65,15 @@ void measure(wire::codec how, tests::codec_flavour flavour, const char* flavour_
   }
   wire::decompressor d;
   reusing_slabs slabs;
-  double best = 1e9;
   std::uint64_t check = 0;
-  for (int repetition = 0; repetition < 15; ++repetition) {
-    const auto begin = std::chrono::steady_clock::now();
+  const double best = bench::best_seconds(15, [&] {
     for (const tests::byte_vector& in : inputs) {
       wire::slab_ref out;
       std::size_t size = 0;
       if (d.decompress(how, in, wire::default_decompression_limit, slabs, out, size)) std::abort();
       check += size + static_cast<unsigned char>(out->data()[size - 1]);
     }
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    best = std::min(best, took.count());
-  }
+  });
   std::printf("{\"bench\":\"codecs\",\"codec\":\"%s\",\"flavour\":\"%s\",\"batch_bytes\":%zu,\"ratio\":%.2f,\"gb_per_s\":%.2f,"
               "\"ns_per_record\":%.1f,\"slabs_created\":%zu,\"check\":%llu}\n",
               std::string(wire::name_of(how)).c_str(), flavour_name, bytes,

@@ -1,11 +1,12 @@
 // Reads COUNT records from the beginning as a member of a group of its own, and prints one JSON line of what that took.
 //
-//   bench_consume BOOTSTRAP TOPIC COUNT [property=value ...]
+//   bench_consume BOOTSTRAP TOPIC COUNT [fetches] [property=value ...]
 //
 // first_s is from the start to the first record; wall_s, user_s and sys_s are what came after it. sum is the sum of every value's
-// last byte, so that no work can be skipped.
+// last byte, so that no work can be skipped. With `fetches`, a second line says how many answers had records, and how many bytes.
 
 #include <kawait/kawait.hpp>
+#include <kawait/observer.hpp>
 
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
@@ -13,12 +14,14 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
+#include <cstdio>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "support/properties.hpp"
 #include "usage.hpp"
@@ -94,6 +97,15 @@ struct worker {
   asio::awaitable<void> operator()(kawait::partition p) const { return all->work(std::move(p)); }
 };
 
+/// An observer has its cost: none while CPU is measured.
+struct fetch_count : kawait::observer {
+  void on_fetched(const fetched& f) override {
+    fetches += f.bytes > 0;
+    bytes += f.bytes;
+  }
+  std::size_t fetches = 0, bytes = 0;
+};
+
 asio::awaitable<void> run(kawait::consumer& consumer, benchmark& all) {
   worker each;
   each.all = &all;
@@ -102,13 +114,16 @@ asio::awaitable<void> run(kawait::consumer& consumer, benchmark& all) {
 
 int run_benchmark(int argc, char** argv) {
   const std::string topic = argv[2];
-  char* end = nullptr;
-  const std::uint64_t count = std::strtoull(argv[3], &end, 10);
-  if (count == 0 || *end != '\0') throw std::runtime_error(std::string("COUNT '") + argv[3] + "' is not a positive number");
+  const std::uint64_t count = bench::number("COUNT", argv[3]);
   kawait::config config(argv[1]);
   config.group_id("bench-" + std::to_string(getpid()) + '-' + std::to_string(clock_type::now().time_since_epoch().count()));
   config.auto_offset_reset(kawait::offset_reset::earliest);
-  kawait::tests::set_properties(config, std::span(argv, static_cast<std::size_t>(argc)).subspan(4));
+  auto words = std::span(argv, static_cast<std::size_t>(argc)).subspan(4);
+  const bool counts_fetches = !words.empty() && std::string_view(words.front()) == "fetches";
+  if (counts_fetches) words = words.subspan(1);
+  kawait::tests::set_properties(config, words);
+  const auto fetched = std::make_shared<fetch_count>();
+  if (counts_fetches) config.add_observer(fetched);
   asio::io_context context(1);
   kawait::consumer consumer(context.get_executor(), config);
   consumer.subscribe(topic);
@@ -118,6 +133,7 @@ int run_benchmark(int argc, char** argv) {
   });
   context.run();
   all.print(topic);
+  if (counts_fetches) std::printf("{\"fetches\":%zu,\"fetched_bytes\":%zu}\n", fetched->fetches, fetched->bytes);
   return 0;
 }
 
@@ -125,7 +141,7 @@ int run_benchmark(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::cerr << "usage: bench_consume BOOTSTRAP TOPIC COUNT [property=value ...]\n";
+    std::cerr << "usage: bench_consume BOOTSTRAP TOPIC COUNT [fetches] [property=value ...]\n";
     return 2;
   }
   try {

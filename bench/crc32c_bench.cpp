@@ -1,7 +1,5 @@
 // CRC32C of buffers as long as record batches are, in every variant. One line of JSON for each; the checksum proves the work.
 
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -9,21 +7,7 @@
 
 #include <kawait/wire/crc32c.hpp>
 
-namespace {
-
-double best_seconds(const kawait::wire::crc32c_variant& v, const std::vector<std::byte>& data, std::size_t rounds,
-                    std::uint32_t& crc) {
-  double best = 1e9;
-  for (int repetition = 0; repetition < 7; ++repetition) {
-    const auto begin = std::chrono::steady_clock::now();
-    for (std::size_t i = 0; i < rounds; ++i) crc = v.compute(data.data(), data.size(), crc);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    best = std::min(best, took.count());
-  }
-  return best;
-}
-
-}  // namespace
+#include "best.hpp"
 
 int main() {
   for (const std::size_t size : {200u, 1u << 10, 16u << 10, 64u << 10, 1u << 20}) {
@@ -33,7 +17,9 @@ int main() {
       if (!v.supported) continue;
       const std::size_t rounds = (std::size_t{256} << 20) / size / 4;
       std::uint32_t crc = 0;
-      const double seconds = best_seconds(v, data, rounds, crc);
+      const double seconds = bench::best_seconds(7, [&] {
+        for (std::size_t i = 0; i < rounds; ++i) crc = v.compute(data.data(), data.size(), crc);
+      });
       std::printf("{\"bench\":\"crc32c\",\"variant\":\"%s\",\"bytes\":%zu,\"gb_per_s\":%.2f,\"ns_per_call\":%.1f,\"check\":%u}\n",
                   v.name, size, static_cast<double>(size * rounds) / seconds / 1e9, seconds / static_cast<double>(rounds) * 1e9,
                   crc);

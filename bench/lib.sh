@@ -1,4 +1,4 @@
-# Sourced by run.sh, settle.sh and latency.sh: $root is the repository, $work a folder that goes when the script ends, and with it its
+# Sourced by the scripts beside it: $root is the repository, $work a folder that goes when the script ends, and with it its
 # background jobs and the Kafka that "${kafka_up[@]}" PROPERTY=VALUE... starts there.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
@@ -56,7 +56,14 @@ build_go_rival() {
   (cd "$root/bench/rivals/franz-go" && "$go" build -buildvcs=false -o "$work/$2" "./$1") || { say "go build failed"; exit 1; }
 }
 
-# fill BOOTSTRAP TOPIC RECORDS SIZE CODEC: the broker makes the topic for the first who asks for it.
+# make_topic BOOTSTRAP TOPIC PARTITIONS
+make_topic() {
+  java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$("$root/tests/kafka/fetch-jars")/*" org.apache.kafka.tools.TopicCommand \
+    --bootstrap-server "$1" --create --topic "$2" --partitions "$3" 2> >(without_slf4j) >&2
+}
+
+# fill BOOTSTRAP TOPIC RECORDS SIZE CODEC [PARTITIONS]: into the first so many partitions, or into all. The broker makes the topic for
+# the first who asks for it.
 fill() {
   java -Xmx256m -cp "$("$root/tests/kafka/fetch-jars")/*" "$root/bench/Fill.java" "$@" 2> >(without_slf4j) >&2
 }

@@ -1,8 +1,6 @@
 // Walking record batches: headers only, records, and records with key, value and a touch of each. One line of JSON for each.
 // The response fits the second-level cache, where reading, checking or decompressing it has put it in a consumer.
 
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -12,6 +10,8 @@
 #include <kawait/wire/record.hpp>
 
 #include "batch_builder.hpp"
+#include "best.hpp"
+#include "support/record_walk.hpp"
 
 namespace {
 
@@ -49,30 +49,12 @@ tests::byte_vector response(const shape& s, std::size_t& records) {
 
 template <class Work>
 void measure(const char* what, const shape& s, std::size_t records, Work work) {
-  double best = 1e9;
   std::uint64_t check = 0;
-  for (int repetition = 0; repetition < 40; ++repetition) {
-    const auto begin = std::chrono::steady_clock::now();
+  const double seconds = bench::best_seconds(40, [&] {
     for (int i = 0; i < 20; ++i) check += work();
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    best = std::min(best, took.count() / 20);
-  }
+  });
   std::printf("{\"bench\":\"records\",\"what\":\"%s\",\"shape\":\"%s\",\"records\":%zu,\"ns_per_record\":%.2f,\"check\":%llu}\n",
-              what, s.name, records, best / static_cast<double>(records) * 1e9, static_cast<unsigned long long>(check));
-}
-
-template <class Visit>
-std::uint64_t walk(const tests::byte_vector& bytes, Visit visit) {
-  std::uint64_t sum = 0;
-  wire::batch_cursor cursor(bytes);
-  wire::batch_view batch;
-  while (cursor.next(batch)) {
-    wire::record_reader reader(batch.header, batch.records());
-    wire::record r;
-    while (reader.next(r)) sum += visit(r);
-    if (reader.error()) std::abort();
-  }
-  return sum;
+              what, s.name, records, seconds / 20 / static_cast<double>(records) * 1e9, static_cast<unsigned long long>(check));
 }
 
 }  // namespace
@@ -88,20 +70,12 @@ int main() {
       if (wire::summarize(bytes, summary)) std::abort();
       return static_cast<std::uint64_t>(summary.next_offset);
     });
-    measure("crc", s, records, [&] {
-      wire::batch_cursor cursor(bytes);
-      wire::batch_view batch;
-      std::uint64_t n = 0;
-      for (; cursor.next(batch); ++n) {
-        if (wire::check_crc(batch)) std::abort();
-      }
-      return n;
-    });
+    measure("crc", s, records, [&] { return tests::check_crcs(bytes); });
     measure("walk", s, records, [&] {
-      return walk(bytes, [](const wire::record& r) { return static_cast<std::uint64_t>(r.offset()) + r.value().size(); });
+      return tests::walk_records(bytes, [](const wire::record& r) { return static_cast<std::uint64_t>(r.offset()) + r.value().size(); });
     });
     measure("walk and touch", s, records, [&] {
-      return walk(bytes, [](const wire::record& r) {
+      return tests::walk_records(bytes, [](const wire::record& r) {
         const auto key = *r.key();
         const auto value = *r.value();
         return static_cast<std::uint64_t>(r.timestamp_ms()) + static_cast<unsigned char>(key.front()) +
@@ -110,7 +84,7 @@ int main() {
     });
     if (s.headers == 0) continue;
     measure("walk with headers", s, records, [&] {
-      return walk(bytes, [](const wire::record& r) {
+      return tests::walk_records(bytes, [](const wire::record& r) {
         std::uint64_t sum = 0;
         for (const wire::header& h : r.headers()) sum += h.key.size() + h.value.size();
         return sum;

@@ -110,18 +110,22 @@ def read(path):
     return about, clients
 
 
+def print_table(rows):
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table)]
+    for n, row in enumerate(table):
+        print("|", " | ".join(cell.ljust(width) for cell, width in zip(row, widths)), "|")
+        if n == 0:
+            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     about, clients = read(sys.argv[1])
     print(f"{clients[0].title(about)}, Kafka {about['kafka']}, {about['rounds']} rounds: median (minimum to maximum); the load average "
           f"before was {about['load']}\n")
-    table = list(clients[0].rows(clients))
-    widths = [max(map(len, column)) for column in zip(*table)]
-    for n, row in enumerate(table):
-        print("|", " | ".join(cell.ljust(width) for cell, width in zip(row, widths)), "|")
-        if n == 0:
-            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    print_table(clients[0].rows(clients))
     print()
     for c in clients:
         if not c.is_floor:

@@ -12,15 +12,12 @@
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <deque>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <span>
@@ -28,31 +25,12 @@
 #include <string>
 
 #include "support/properties.hpp"
+#include "usage.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
-
-long resident_kb() {
-  long total = 0, resident = 0;
-  std::ifstream("/proc/self/statm") >> total >> resident;
-  return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-double cpu_seconds() {
-  rusage r{};
-  getrusage(RUSAGE_SELF, &r);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
-  return seconds(r.ru_utime) + seconds(r.ru_stime);
-}
-
-std::size_t number(const char* name, const char* text) {
-  char* end = nullptr;
-  const unsigned long n = std::strtoul(text, &end, 10);
-  if (n == 0 || *end != '\0') throw std::runtime_error(std::string(name) + " '" + text + "' is not a positive number");
-  return n;
-}
 
 struct heartbeat_count : kawait::observer {
   void on_heartbeat(const heartbeat&) override { ++n; }
@@ -88,27 +66,28 @@ asio::awaitable<void> measure(std::deque<kawait::consumer>& members, std::size_t
   const std::chrono::duration<double> settled = clock_type::now() - began;
   const std::size_t joining = beats.n;
   co_await kawait::sleep_for(2s);  // first fetches, and whoever is still to be told
-  const long grown = resident_kb() - before;
-  const double cpu = cpu_seconds();
+  const long grown = bench::resident_kb() - before;
+  const bench::usage rest = bench::usage::now();
   const std::size_t n = beats.n;
   co_await kawait::sleep_for(10s);
+  const bench::usage end = bench::usage::now();
   std::printf("{\"name\":\"kawait\",\"partitions\":%zu,\"members\":%zu,\"settle_s\":%.3f,\"heartbeats\":%zu,\"rss_kb\":%ld,\"rest_cpu\":%.4f"
               ",\"heartbeats_at_rest\":%.1f}\n",
-              partitions, members.size(), settled.count(), joining, grown, (cpu_seconds() - cpu) / 10,
+              partitions, members.size(), settled.count(), joining, grown, (end.user + end.system - rest.user - rest.system) / 10,
               static_cast<double>(beats.n - n) / 10);
   std::fflush(stdout);
   for (auto& m : members) m.async_close([](std::error_code) {});
 }
 
 int run_benchmark(int argc, char** argv) {
-  const std::size_t partitions = number("PARTITIONS", argv[3]), members = number("MEMBERS", argv[4]);
+  const std::size_t partitions = bench::number("PARTITIONS", argv[3]), members = bench::number("MEMBERS", argv[4]);
   const auto beats = std::make_shared<heartbeat_count>();
   kawait::config config(argv[1]);
   config.group_id("scale-" + std::to_string(getpid()) + '-' + std::to_string(clock_type::now().time_since_epoch().count()));
   config.auto_offset_reset(kawait::offset_reset::earliest).add_observer(beats);
   kawait::tests::set_properties(config, std::span(argv, static_cast<std::size_t>(argc)).subspan(5));
   asio::io_context context(1);
-  const long before = resident_kb();
+  const long before = bench::resident_kb();
   std::deque<kawait::consumer> all;
   const auto rethrow = [](std::exception_ptr thrown) {
     if (thrown) std::rethrow_exception(thrown);

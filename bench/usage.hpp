@@ -1,11 +1,15 @@
 #pragma once
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
 #include <string>
 
 namespace bench {
@@ -30,6 +34,21 @@ struct usage {
  private:
   static double seconds(const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; }
 };
+
+/// What this process has in memory now.
+inline long resident_kb() {
+  long total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/// An argument, or a std::runtime_error that names it.
+inline std::size_t number(const char* name, const char* text) {
+  char* end = nullptr;
+  const unsigned long n = std::strtoul(text, &end, 10);
+  if (n == 0 || *end != '\0') throw std::runtime_error(std::string(name) + " '" + text + "' is not a positive number");
+  return n;
+}
 
 /// The JSON line that run.sh reads.
 inline void print(const char* name, const std::string& topic, std::uint64_t records, std::uint64_t bytes, std::uint64_t sum,

@@ -15,6 +15,7 @@
 
 #include "batch_builder.hpp"
 #include "support/prepared_broker.hpp"
+#include "support/record_walk.hpp"
 
 /// callgrind counts what happens within, and begins anew afterwards.
 extern "C" [[gnu::noinline]] void measured(const std::function<void()>& work) {
@@ -28,7 +29,7 @@ using namespace kawait;
 using prepared::shape;
 using prepared::stage;
 
-constexpr std::size_t rounds = 200, records_of_many = 1000;
+constexpr std::size_t rounds = 200, records_of_many = 1000, rounds_of_brokers = 10'000;
 volatile std::uint64_t sink;
 const char* only = nullptr;
 
@@ -56,25 +57,8 @@ void measure_bytes() {
     for (std::size_t r = 0; r < records; ++r) builder.add(std::string(16, 'k'), std::string(100, 'v'), {}, static_cast<std::int64_t>(r % 3));
     tests::append(bytes, builder.build());
   }
-  measure("walk", batches * records, [&] {
-    std::uint64_t sum = 0;
-    wire::batch_cursor cursor(bytes);
-    wire::batch_view batch;
-    while (cursor.next(batch)) {
-      wire::record_reader reader(batch.header, batch.records());
-      wire::record r;
-      while (reader.next(r)) sum += touch(r);
-      if (reader.error()) std::abort();
-    }
-    sink = sum;
-  });
-  const auto check = [&] {
-    wire::batch_cursor cursor(bytes);
-    wire::batch_view batch;
-    while (cursor.next(batch)) {
-      if (wire::check_crc(batch)) std::abort();
-    }
-  };
+  measure("walk", batches * records, [&] { sink = tests::walk_records(bytes, touch); });
+  const auto check = [&] { sink = tests::check_crcs(bytes); };
   check();  // chooses the instructions
   measure("crc", bytes.size() / 1024, check);
 }
@@ -104,7 +88,7 @@ void measure_secret(const char* name, std::size_t wrong) {
 
 // ---- A consumer's rounds: the answer read and decoded, queued, handed out, done, released, the next request.
 
-void measure_batches(const char* name, const shape& what, bool check_crcs) {
+void measure_batches(const char* name, const shape& what, bool check_crcs, std::size_t rounds = ::rounds) {
   if (!is_wanted(name)) return;
   stage s(what, check_crcs);
   const auto each = [&](const batch& b) {
@@ -151,6 +135,9 @@ int main(int argc, char** argv) {
   shape among_idle(1, 1);
   among_idle.partitions = 1000;
   measure_batches("among_idle", among_idle, true);
+  shape of_brokers(1, 1);
+  of_brokers.brokers = 100;
+  measure_batches("brokers", of_brokers, true, rounds_of_brokers);
   measure_batches("many", shape(64, 1), true);
   measure_batches("one_unchecked", shape(1, 1), false);
   measure_batches("loop", shape(1, records_of_many), false);

@@ -1,7 +1,7 @@
 #pragma once
 
-// A broker whose answers lie ready, and a consumer of its partitions: for counting what a fetch costs, since the broker's own part
-// is next to nothing. Time stands still.
+// Brokers whose answers lie ready, and a consumer of their partitions: for counting what a fetch costs, since the brokers' own part is
+// next to nothing. Time stands still.
 
 #include <algorithm>
 #include <cstddef>
@@ -42,12 +42,13 @@ struct shape {
   std::size_t batches, records, value;
   wire::codec how;
   std::int32_t partitions = 1;  ///< Only the first has records.
+  std::int32_t brokers = 1;     ///< More than one: each leads one partition, which has records.
 };
 
 /// The answer to a fetch, as a frame in which only the correlation id and the batches' base offsets change.
 class fetch_answer {
  public:
-  explicit fetch_answer(const shape& s) : per_batch_(static_cast<std::int64_t>(s.records)) {
+  fetch_answer(const shape& s, std::int32_t index) : per_batch_(static_cast<std::int64_t>(s.records)) {
     std::vector<std::byte> records;
     std::vector<std::size_t> begins;
     const std::string key(16, 'k'), value(s.value, 'v');
@@ -62,6 +63,7 @@ class fetch_answer {
     f.session_id = 1;
     f.responses.emplace_back().topic_id = topic_id();
     auto& partition = f.responses.back().partitions.emplace_back();
+    partition.partition_index = index;
     partition.high_watermark = partition.last_stable_offset = std::int64_t{1} << 40;
     partition.records = std::span<const std::byte>(records);
     (void)protocol::encode_response(frame_, f, version, 0);
@@ -114,10 +116,13 @@ extern "C" [[gnu::noinline]] inline void prepared_answer(fetch_answer& a, std::i
   asm volatile("" ::: "memory");
 }
 
+/// Of node 1; the others' follow.
+inline constexpr std::int32_t first_port = 9092;
+
 class connection_end final : public net::transport {
  public:
-  connection_end(const asio::any_io_executor& executor, const shape& s, log& l)
-      : fetch_(s), log_(l), partitions_(s.partitions), readable_(executor) {}
+  connection_end(const asio::any_io_executor& executor, const shape& s, std::int32_t node, log& l)
+      : fetch_(s, node - 1), log_(l), partitions_(std::max(s.partitions, s.brokers)), brokers_(s.brokers), readable_(executor) {}
 
   std::size_t try_write(std::span<const std::byte> bytes) noexcept override {
     answer(bytes);
@@ -145,7 +150,7 @@ class connection_end final : public net::transport {
   std::string peer() const override { return "broker"; }
 
  private:
-  // A consumer sends one request at a time here, in one piece.
+  // A consumer sends one request of a connection at a time here, in one piece.
   void answer(std::span<const std::byte> request) {
     const auto key = wire::load_big_endian<std::int16_t>(request.data() + 4);
     const auto version = wire::load_big_endian<std::int16_t>(request.data() + 6);
@@ -180,17 +185,19 @@ class connection_end final : public net::transport {
   }
   protocol::metadata_response metadata() const {
     protocol::metadata_response r;
-    auto& broker = r.brokers.emplace_back();
-    broker.node_id = 1;
-    broker.host = "broker";
-    broker.port = 9092;
+    for (std::int32_t id = 1; id <= brokers_; ++id) {
+      auto& broker = r.brokers.emplace_back();
+      broker.node_id = id;
+      broker.host = "broker";
+      broker.port = first_port + id - 1;
+    }
     auto& topic = r.topics.emplace_back();
     topic.name = "orders";
     topic.topic_id = fetch_answer::topic_id();
     for (std::int32_t i = 0; i < partitions_; ++i) {
       auto& partition = topic.partitions.emplace_back();
       partition.partition_index = i;
-      partition.leader_id = 1;
+      partition.leader_id = brokers_ > 1 ? i + 1 : 1;
       partition.leader_epoch = 0;
     }
     return r;
@@ -211,6 +218,7 @@ class connection_end final : public net::transport {
   fetch_answer fetch_;
   log& log_;
   std::int32_t partitions_;
+  std::int32_t brokers_;
   net::condition readable_;
   std::vector<std::byte> other_;
   std::span<const std::byte> left_;
@@ -232,8 +240,9 @@ class backend final : public net::backend, public net::network {
     std::vector<net::address> one(1, net::address(where.host, where.host, where.port));
     co_return std::move(one);
   }
-  asio::awaitable<kawait::result<std::unique_ptr<net::transport>>> connect(net::address, net::time_point) override {
-    std::unique_ptr<net::transport> end = std::make_unique<connection_end>(executor_, shape_, done);
+  asio::awaitable<kawait::result<std::unique_ptr<net::transport>>> connect(net::address where, net::time_point) override {
+    const std::int32_t node = where.port - first_port + 1;
+    std::unique_ptr<net::transport> end = std::make_unique<connection_end>(executor_, shape_, node, done);
     co_return std::move(end);
   }
 
@@ -255,7 +264,7 @@ class stage {
     settings.auto_offset_reset(kawait::offset_reset::earliest).check_crcs(check_crcs);
     consumer_ = std::make_unique<kawait::consumer>(context.get_executor(), settings);
     std::vector<kawait::topic_partition> all;
-    for (std::int32_t i = 0; i < s.partitions; ++i) all.emplace_back("orders", i);
+    for (std::int32_t i = 0; i < std::max(s.partitions, s.brokers); ++i) all.emplace_back("orders", i);
     consumer_->assign(std::move(all));
   }
 
