@@ -57,7 +57,7 @@ void measure_bytes() {
     for (std::size_t r = 0; r < records; ++r) builder.add(std::string(16, 'k'), std::string(100, 'v'), {}, static_cast<std::int64_t>(r % 3));
     tests::append(bytes, builder.build());
   }
-  measure("walk", batches * records, [&] { sink = tests::walk_records(bytes, touch); });
+  measure("walk", batches * records, [&] { sink = tests::walk_records(bytes, [](const wire::record& r) { return touch(r); }); });
   const auto check = [&] { sink = tests::check_crcs(bytes); };
   check();  // chooses the instructions
   measure("crc", bytes.size() / 1024, check);
@@ -88,7 +88,7 @@ void measure_secret(const char* name, std::size_t wrong) {
 
 // ---- A consumer's rounds: the answer read and decoded, queued, handed out, done, released, the next request.
 
-void measure_batches(const char* name, const shape& what, bool check_crcs, std::size_t rounds = ::rounds) {
+void measure_batches(const char* name, const shape& what, bool check_crcs, std::size_t times = rounds) {
   if (!is_wanted(name)) return;
   stage s(what, check_crcs);
   const auto each = [&](const batch& b) {
@@ -98,8 +98,8 @@ void measure_batches(const char* name, const shape& what, bool check_crcs, std::
   };
   const auto read = [&](partition p) { return prepared::read_batches(s, std::move(p), each); };
   s.start(for_each_partition(s.consumer(), read));
-  s.run(rounds);
-  measure(name, rounds, [&] { s.run(rounds); });
+  s.run(times);
+  measure(name, times, [&] { s.run(times); });
 }
 
 template <class Handler>

