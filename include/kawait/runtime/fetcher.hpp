@@ -54,13 +54,29 @@ class fetch_budget {
   fetch_budget(const asio::any_io_executor& executor, const options& o, buffer_pool& pool)
       : options_(o), pool_(pool), room_(executor) {}
 
+  /// Who sends requests, one after another. Where there is room for one only, it goes round: whoever has just been answered is there
+  /// first to ask again, and would keep the others out for as long as the buffer is full.
+  class sender {
+   public:
+    explicit sender(fetch_budget& budget) noexcept : budget_(budget) {}
+    sender(const sender&) = delete;
+    sender& operator=(const sender&) = delete;
+    ~sender() { leave(); }
+
+    /// Whether a request may leave now. One always may: it is the documented head-room, and a stalled partition must not stop the rest.
+    bool has_room() const noexcept { return budget_.fits() && (budget_.line_.empty() || budget_.line_.front() == this); }
+    /// In line, until something has changed; has_room() may be false still.
+    KAWAIT_DECL asio::awaitable<void> async_wait_room();
+    /// Has nothing to send after all.
+    KAWAIT_DECL void leave();
+    KAWAIT_DECL void on_sent();
+
+   private:
+    fetch_budget& budget_;
+  };
+
   /// The most that one response may bring; so that those of all fetchers together stay within half the budget.
   KAWAIT_DECL std::size_t response_limit() const noexcept;
-  /// Whether a request may leave now. One always may: it is the documented head-room, and a stalled partition must not stop the rest.
-  bool has_room() const noexcept {
-    return in_flight_ == 0 || pool_.charged() + (in_flight_ + 1) * response_limit() <= pool_.budget();
-  }
-  void on_sent() noexcept { ++in_flight_; }
   void on_answered() {
     --in_flight_;
     on_released();
@@ -69,17 +85,18 @@ class fetch_budget {
   void on_released() {
     if (std::exchange(is_awaited_, false)) room_.notify_all();
   }
-  asio::awaitable<void> async_wait_room() {
-    is_awaited_ = true;
-    return room_.wait();
-  }
   buffer_pool& pool() noexcept { return pool_; }
   std::size_t fetchers = 0;
 
  private:
+  bool fits() const noexcept {
+    return in_flight_ == 0 || pool_.charged() + (in_flight_ + 1) * response_limit() <= pool_.budget();
+  }
+
   const options& options_;
   buffer_pool& pool_;
   net::condition room_;
+  std::vector<const sender*> line_;
   bool is_awaited_ = false;
   std::size_t in_flight_ = 0;
 };
@@ -129,6 +146,7 @@ class fetcher {
   std::int32_t node_;
   net::broker_pool& brokers_;
   fetch_budget& budget_;
+  fetch_budget::sender session_sender_, urgent_sender_;
   fetch_host& host_;
   const options& options_;
   machine::fetch_session session_;

@@ -13,6 +13,22 @@ KAWAIT_DECL std::size_t fetch_budget::response_limit() const noexcept {
   return std::min(static_cast<std::size_t>(options_.fetch_max_bytes), std::max<std::size_t>(share, 64 << 10));
 }
 
+KAWAIT_DECL asio::awaitable<void> fetch_budget::sender::async_wait_room() {
+  auto& line = budget_.line_;
+  if (std::find(line.begin(), line.end(), this) == line.end()) line.push_back(this);
+  budget_.is_awaited_ = true;
+  return budget_.room_.wait();
+}
+
+KAWAIT_DECL void fetch_budget::sender::leave() {
+  if (std::erase(budget_.line_, this) > 0) budget_.on_released();
+}
+
+KAWAIT_DECL void fetch_budget::sender::on_sent() {
+  ++budget_.in_flight_;
+  leave();
+}
+
 KAWAIT_DECL fetcher::fetcher(asio::any_io_executor executor, task_group& tasks, std::int32_t node, net::broker_pool& brokers,
                              fetch_budget& budget, fetch_host& host, const options& o)
     : tasks_(tasks),
@@ -20,6 +36,8 @@ KAWAIT_DECL fetcher::fetcher(asio::any_io_executor executor, task_group& tasks, 
       node_(node),
       brokers_(brokers),
       budget_(budget),
+      session_sender_(budget),
+      urgent_sender_(budget),
       host_(host),
       options_(o),
       backoff_(machine::backoff_options(o.retry_backoff, o.retry_backoff_max)),
@@ -53,6 +71,8 @@ KAWAIT_DECL void fetcher::stop() {
   stopped_ = true;
   stopping_.notify_all();
   changed_.notify_all();
+  session_sender_.leave();
+  urgent_sender_.leave();
   budget_.on_released();
 }
 
@@ -69,9 +89,10 @@ KAWAIT_DECL machine::fetch_session::limits fetcher::limits(std::int32_t max_wait
 KAWAIT_DECL asio::awaitable<void> fetcher::run() {
   while (!stopped_) {
     if (!session_.wants_any()) {
+      session_sender_.leave();
       co_await changed_.wait();
-    } else if (!budget_.has_room()) {
-      co_await budget_.async_wait_room();
+    } else if (!session_sender_.has_room()) {
+      co_await session_sender_.async_wait_room();
     } else {
       co_await fetch_once();
     }
@@ -90,15 +111,16 @@ KAWAIT_DECL asio::awaitable<void> fetcher::fetch_once() {
   if (stopped_) co_return;
   if (!connection) {
     session_.on_disconnected();
+    session_sender_.leave();
     co_await pause_after_failure();
     co_return;
   }
-  if (!session_.wants_any() || !budget_.has_room()) co_return;
+  if (!session_.wants_any() || !session_sender_.has_room()) co_return;
   const auto& request = session_.next(limits(static_cast<std::int32_t>(options_.fetch_max_wait.count()), options_.fetch_min_bytes));
   const milliseconds timeout = options_.fetch_max_wait + options_.request_timeout;
   answers_at_once_ = std::exchange(more_is_known_, false);
   served_.clear();
-  budget_.on_sent();
+  session_sender_.on_sent();
   const net::time_point sent = environment_.now();
   auto answer = co_await (*connection)->async_request(request, timeout, budget_.pool());
   budget_.on_answered();
@@ -147,16 +169,17 @@ KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
 }
 
 KAWAIT_DECL asio::awaitable<void> fetcher::fetch_urgent(std::vector<asked_partition> asked) {
-  while (!stopped_ && !budget_.has_room()) co_await budget_.async_wait_room();
+  while (!stopped_ && !urgent_sender_.has_room()) co_await urgent_sender_.async_wait_room();
   if (stopped_) co_return;
   auto connection = co_await brokers_.async_get(node_, net::channel::control);
   if (stopped_) co_return;
   if (!connection) {
+    urgent_sender_.leave();
     co_await pause_after_failure();
     co_return;
   }
   const auto request = machine::fetch_session::one_shot(asked, limits(0, 0));
-  budget_.on_sent();
+  urgent_sender_.on_sent();
   const net::time_point sent = environment_.now();
   auto answer = co_await (*connection)->async_request(request, options_.request_timeout, budget_.pool());
   budget_.on_answered();
