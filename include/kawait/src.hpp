@@ -25,7 +25,6 @@
 #include <kawait/protocol/impl/header.ipp>
 #include <kawait/protocol/impl/versions.ipp>
 #include <kawait/machine/impl/backoff.ipp>
-#include <kawait/machine/impl/buffer_shares.ipp>
 #include <kawait/machine/impl/cluster.ipp>
 #include <kawait/machine/impl/cluster_known.ipp>
 #include <kawait/machine/impl/commit.ipp>

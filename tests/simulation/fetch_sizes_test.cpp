@@ -43,28 +43,6 @@ struct many_partitions {
   std::vector<std::size_t> lengths;  // of the records, in the order in which they were read
 };
 
-TEST_CASE("fetch sizes: an answer has many partitions' record batches, though each is larger than an even share", "[sizes]") {
-  constexpr std::size_t budget = 4 << 20, batch = 24'000;
-  many_partitions m(200, budget);
-  for (int i = 0; i < 5; ++i) {
-    for (std::int32_t p = 0; p < m.partitions; ++p) m.append(p, batch);
-  }
-  REQUIRE(budget / 2 / 200 < batch);
-  const std::size_t fetches = m.read_all();
-  CAPTURE(fetches);
-  CHECK(fetches < m.appended / 2);
-}
-
-TEST_CASE("fetch sizes: a busy partition among many idle ones is not fetched by the record batch", "[sizes]") {
-  constexpr std::size_t budget = 4 << 20, batch = 8'000;
-  many_partitions m(500, budget);
-  for (int i = 0; i < 500; ++i) m.append(250, batch);
-  REQUIRE(budget / 2 / 500 < batch);
-  const std::size_t fetches = m.read_all();
-  CAPTURE(fetches);
-  CHECK(fetches < 500 / 10);
-}
-
 TEST_CASE("fetch sizes: a partition whose batches exceed max.partition.fetch.bytes keeps moving beside busy ones", "[sizes]") {
   constexpr std::size_t large = 100'000, small = 1'000, limit = 4'096;
   many_partitions m(4, 32 << 20, limit);

@@ -98,21 +98,6 @@ TEST_CASE("a batch larger than the share is handed out all the same", "[stream]"
   CHECK(r.stream->wants_fetch());
 }
 
-TEST_CASE("a fetch asks for what is left of the share, but for a record batch as large as the last", "[stream]") {
-  rig r(32 << 20, 16'000);
-  r.flow_from(0);
-  CHECK(r.stream->room(1'000) == 16'000);
-  CHECK(r.stream->room(20'000) == 20'000);  // as others' are
-  r.fetched(batch_of(0, 1, 3'000));
-  CHECK(r.stream->room(20'000) < 13'000);
-  CHECK(r.stream->room(20'000) > 12'800);
-  r.fetched(streams::joined({batch_of(1, 1, 50'000), batch_of(2, 1, 10)}));
-  CHECK(r.stream->room(0) > 50'000);
-  CHECK(r.stream->room(0) < 50'200);
-  r.fetched(batch_of(3, 1, 10));
-  CHECK(r.stream->room(0) < 100);  // full: of no interest, but nothing is remembered for ever
-}
-
 TEST_CASE("what comes out of compressed batches keeps to the share, but for one batch", "[stream]") {
   rig r(32 << 20, 200'000);
   r.flow_from(0);

@@ -17,7 +17,6 @@
 #include <asio/awaitable.hpp>
 
 #include <kawait/core/result.hpp>
-#include <kawait/machine/buffer_shares.hpp>
 #include <kawait/machine/poll_watch.hpp>
 #include <kawait/runtime/buffer_pool.hpp>
 #include <kawait/runtime/commit_driver.hpp>
@@ -242,7 +241,6 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> forget_retired(stream_ptr stream);
   KAWAIT_DECL void on_assignment_changed();
   KAWAIT_DECL void share_quotas();
-  KAWAIT_DECL void share_by_need(partition_stream& stream);
   KAWAIT_DECL void want_topics();
   KAWAIT_DECL void list_ready(partition_stream& stream);
   KAWAIT_DECL void end_stream(partition_stream& stream, end_reason why, const failure& error);
@@ -259,7 +257,6 @@ class engine final : public std::enable_shared_from_this<engine>,
   options options_;
   net::environment& environment_;
   buffer_pool buffers_;
-  machine::buffer_shares shares_;
   wire::decompressor codecs_;
   std::shared_ptr<release_queue> releases_;
   task_group tasks_;

@@ -50,7 +50,6 @@ class fetch_scheduler {
 
   KAWAIT_DECL fetcher& at(std::int32_t node);
   KAWAIT_DECL std::int32_t node_for(placement& place, std::int32_t leader);
-  KAWAIT_DECL void expect_batches_of(std::size_t bytes);
 
   asio::any_io_executor executor_;
   task_group& tasks_;
@@ -62,7 +61,6 @@ class fetch_scheduler {
   fetch_budget budget_;
   std::map<std::int32_t, std::unique_ptr<fetcher>> fetchers_;
   std::unordered_map<topic_id_partition, placement> placements_;
-  std::size_t usual_batch_ = 0;  // of this consumer's partitions; what nothing came of yet is thought to be the same
   bool stopped_ = false;
 };
 

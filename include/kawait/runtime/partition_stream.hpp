@@ -155,13 +155,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
     quota_ = bytes;
     if (!was_blocked && has_leases_over_quota() && is_readable()) wake_readers();
   }
-  /// The most that a fetch is to bring: what is left of its share, but a record batch as large as those that came last, or, while none
-  /// came, a usual one. A broker sends one that is larger than what was asked for only in an answer that has nothing else.
-  std::size_t room(std::size_t usual_batch) const noexcept {
-    return std::max(quota_ - std::min(held_bytes(), quota_ - 1), largest_batch_ > 0 ? largest_batch_ : usual_batch);
-  }
-  /// Bytes, of the last answer that had any; 0: none came yet.
-  std::size_t largest_batch() const noexcept { return largest_batch_; }
+  std::size_t quota() const noexcept { return quota_; }
   bool has_data() const noexcept { return !queue_.empty(); }
 
   KAWAIT_DECL void pause();
@@ -233,7 +227,6 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   std::size_t queued_bytes_ = 0;
   std::size_t leased_bytes_ = 0;
   std::size_t quota_ = 0;
-  std::size_t largest_batch_ = 0;
   bool done_is_required_ = true;
   bool full_ = false;
   bool paused_ = false;

@@ -72,7 +72,6 @@ KAWAIT_DECL engine::engine(passkey, asio::any_io_executor executor, options o)
       options_(std::move(o)),
       environment_(net::environment::of(executor)),
       buffers_(options_.fetch_buffer_bytes),
-      shares_(options_.fetch_buffer_bytes),
       releases_(std::make_shared<release_queue>(executor)),
       tasks_(executor),
       brokers_(executor, detail::connection_options_of(options_),

@@ -157,7 +157,6 @@ KAWAIT_DECL void engine::on_node_endpoints(const protocol::fetch_response& respo
 
 KAWAIT_DECL void engine::on_fetch_answered(partition_stream& stream) {
   KAWAIT_SERIAL_SECTION(serial_);
-  if (stream.has_data()) share_by_need(stream);
   fetches_.update(stream);
 }
 

@@ -7,6 +7,13 @@
 
 namespace kawait::runtime {
 
+namespace detail {
+
+/// A partition's share of the buffer is at least one record batch of the usual size.
+inline constexpr std::size_t smallest_quota = 16 << 10;
+
+}  // namespace detail
+
 // ---- The assignment.
 
 KAWAIT_DECL stream_ptr engine::add_stream(const machine::leased& id, std::string topic) {
@@ -35,18 +42,8 @@ KAWAIT_DECL stream_ptr engine::find(const topic_partition& name) const {
 }
 
 KAWAIT_DECL void engine::share_quotas() {
-  shares_.set_partitions(streams_.size());
-  for (const auto& [id, stream] : streams_) stream->set_quota(shares_.share_of(id));
-}
-
-/// After an answer with its records.
-KAWAIT_DECL void engine::share_by_need(partition_stream& stream) {
-  for (const topic_id_partition& id : shares_.on_records(stream.id().partition)) {
-    const stream_ptr other = find_stream(id);
-    if (!other) continue;
-    other->set_quota(shares_.share_of(id));
-    fetches_.update(*other);
-  }
+  const std::size_t share = options_.fetch_buffer_bytes / 2 / std::max<std::size_t>(1, streams_.size());
+  for (const auto& [id, stream] : streams_) stream->set_quota(std::max(share, detail::smallest_quota));
 }
 
 /// After streams were added or removed.
@@ -151,7 +148,6 @@ KAWAIT_DECL void engine::retire(const stream_ptr& stream) {
   const auto it = streams_.find(stream->id().partition);
   if (it == streams_.end() || it->second != stream) return;
   streams_.erase(it);
-  shares_.remove(stream->id().partition);
   stream->make_stale();
   if (!stream->work().is_drained()) {
     retired_.emplace(stream->id().partition, stream);

@@ -3,17 +3,9 @@
 #include <kawait/runtime/fetch_scheduler.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 namespace kawait::runtime {
-
-namespace detail {
-
-/// Large ones of one partition say nothing of the others', which would bring more than their share in small ones.
-inline constexpr std::size_t largest_usual_batch = 128 << 10;
-
-}  // namespace detail
 
 KAWAIT_DECL fetch_scheduler::fetch_scheduler(asio::any_io_executor executor, task_group& tasks, net::broker_pool& brokers,
                                              metadata_driver& metadata, fetch_host& host, buffer_pool& pool, const options& o)
@@ -40,8 +32,6 @@ KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
   if (stopped_) return;
   const topic_id_partition& id = stream.id().partition;
   if (stream.is_ended()) return remove(id);
-  const std::size_t expected = std::min(stream.largest_batch(), detail::largest_usual_batch);
-  if (expected > usual_batch_) expect_batches_of(expected);
   placement& place = placements_[id];
   std::optional<machine::cluster::leader> leader;
   if (stream.wants_fetch() && !place.suspended) {
@@ -53,21 +43,9 @@ KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
   if (std::exchange(place.node, node) != node) stream.on_more_seen();  // what one broker answered tells nothing of another's log
   if (!leader) return;
   const offset_and_epoch from = *stream.fetch_position();
-  const auto most = static_cast<std::size_t>(options_.max_partition_fetch_bytes);
-  const auto limit = static_cast<std::int32_t>(std::min(stream.room(usual_batch_), most));
+  const std::size_t room = stream.quota() - std::min(stream.held_bytes(), stream.quota() - 1);
+  const auto limit = static_cast<std::int32_t>(std::min<std::size_t>(room, static_cast<std::size_t>(options_.max_partition_fetch_bytes)));
   at(node).set(id, machine::fetch_session::position(from.offset, leader->epoch, from.leader_epoch, limit));
-}
-
-// What one partition's batches are like is the best guess at those of partitions that nothing came of yet: of a thousand each would need an
-// answer to itself until its own is known.
-KAWAIT_DECL void fetch_scheduler::expect_batches_of(std::size_t bytes) {
-  usual_batch_ = std::bit_ceil(bytes);
-  std::vector<std::shared_ptr<partition_stream>> unknown;
-  for (const auto& [id, place] : placements_) {
-    auto stream = host_.find_stream(id);
-    if (stream && stream->largest_batch() == 0) unknown.push_back(std::move(stream));
-  }
-  for (const auto& stream : unknown) update(*stream);
 }
 
 // Metadata is asked for as often as the leader is to be asked anew, so that it is noticed when the time is over.

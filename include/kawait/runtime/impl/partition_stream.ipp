@@ -339,7 +339,6 @@ KAWAIT_DECL void partition_stream::on_fetched(chunk data, const wire::records_su
   }
   end_seen_.reset();
   passed_over_ = 0;
-  if (summary.largest > 0) largest_batch_ = summary.largest;
   data.next_offset = std::get<flowing>(state_).fetch_position.offset;
   queued_bytes_ += data.bytes.size();
   const bool was_empty = queue_.empty();
