@@ -294,6 +294,19 @@ TEST_CASE("tls: a client's certificate", "[net][tls]") {
   }
 }
 
+/// Keeps the last slab that a response was read into.
+class one_slab_each final : public kawait::wire::slab_source {
+ public:
+  kawait::wire::slab_ref acquire(std::size_t bytes) override {
+    ++count;
+    last = kawait::wire::slab_ref(kawait::wire::slab::create(bytes));
+    return last;
+  }
+
+  std::size_t count = 0;
+  kawait::wire::slab_ref last;
+};
+
 TEST_CASE("tls: responses arrive whole, however the bytes come and requests leave", "[net][tls]") {
   const std::vector<std::size_t> sizes = {0, 4000, 16 * 1024, 16 * 1024 + 1, 100'000, 1'000'000, 3};
   struct row {
@@ -316,10 +329,15 @@ TEST_CASE("tls: responses arrive whole, however the bytes come and requests leav
     for (const std::size_t size : sizes) {
       CAPTURE(size);
       protocol::fetch_request request;
-      auto a = w.run((*c)->async_request(request, 20s));
+      one_slab_each slabs;
+      auto a = w.run((*c)->async_request(request, 20s, slabs));
       REQUIRE(a);
       const auto& records = a->message.responses.at(0).partitions.at(0).records;
       REQUIRE(records->size() == size);
+      // Decrypted to where they stay.
+      CHECK(slabs.count == 1);
+      CHECK(records->data() >= slabs.last->data());
+      CHECK(records->data() + size <= slabs.last->data() + slabs.last->capacity());
       CHECK(wrong_bytes(*records) == 0);
     }
     (*c)->close();
