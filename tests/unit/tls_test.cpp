@@ -1,4 +1,4 @@
-#include "catch.hpp"
+#include "tls_support.hpp"
 
 #include <cstdlib>
 #include <filesystem>
@@ -6,100 +6,10 @@
 #include <unistd.h>
 
 #include <openssl/pem.h>
-#include <openssl/ssl.h>
 
-#include "support/certificates.hpp"
-
-#include "scripted_broker.hpp"
-
-#include <kawait/net/tls.hpp>
 #include <kawait/protocol/fetch.hpp>
 
 namespace tls_tests {
-
-using namespace scripted;
-using kawait::errc;
-using kawait::secret;
-using kawait::tests::authority;
-using kawait::tests::certificate;
-using kawait::tests::validity;
-
-const authority& trusted() {
-  static const authority a("kawait's test authority");
-  return a;
-}
-
-const certificate& of_broker() {
-  static const certificate c = trusted().issue("broker", {"DNS:broker", "DNS:*.kafka.test", "IP:10.0.0.1", "IP:fd00::1"});
-  return c;
-}
-
-net::tls_options trusting(const std::string& ca) {
-  net::tls_options o;
-  o.ca.text = secret(ca);
-  return o;
-}
-
-void identify(net::tls_options& o, const std::string& certificate_text, const std::string& key_text) {
-  o.certificate.text = secret(certificate_text);
-  o.key.text = secret(key_text);
-}
-
-net::connection_options with(const net::tls_options& tls) {
-  net::connection_options o;
-  auto made = net::tls_context::create(tls);
-  REQUIRE(made);
-  o.tls = *std::move(made);
-  return o;
-}
-
-using script = std::function<asio::awaitable<void>(peer&)>;
-
-/// Speaks TLS with the certificate, in one version or any, and then plays the script. `shown` is the name that the client asked for.
-void listen_in_tls(testing::world& w, const certificate& own, script play, testing::pipe_options pipe = testing::pipe_options(),
-                   const std::string& clients = {}, std::string* shown = nullptr, int version = 0) {
-  const auto context = kawait::tests::server_context(own, clients);
-  SSL_CTX_set_min_proto_version(context.get(), version);
-  SSL_CTX_set_max_proto_version(context.get(), version);
-  if (version == TLS1_1_VERSION) SSL_CTX_set_cipher_list(context.get(), "ALL:@SECLEVEL=0");
-  SSL_CTX_set_tlsext_servername_arg(context.get(), shown);
-  SSL_CTX_set_tlsext_servername_callback(context.get(), +[](SSL* ssl, int*, void* to) {
-    const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    if (to && name) *static_cast<std::string*>(to) = name;
-    return SSL_TLSEXT_ERR_OK;
-  });
-  const auto serve = [context, play](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
-    auto secured = std::make_unique<net::tls_transport>(std::move(stream), context, net::tls_transport::side::server);
-    const kawait::failure f = co_await secured->shake_hands();
-    if (f) {
-      secured->close();
-      co_return;
-    }
-    peer p(std::move(secured));
-    co_await play(p);
-  };
-  w.network().listen("10.0.0.1", 9093, serve, pipe);
-}
-
-/// Plays the script to whoever connects, without TLS, and then listens until the connection is closed.
-void listen_in_the_clear(testing::world& w, script play) {
-  w.network().listen("10.0.0.1", 9093, [play](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
-    peer p(std::move(stream));
-    co_await play(p);
-    co_await p.drain();
-  });
-}
-
-asio::awaitable<void> serve_once(peer& p) {
-  (void)co_await p.shake_hands();
-  co_await p.drain();
-}
-
-opened open_at(testing::world& w, const net::address& where, net::connection_options options) {
-  return w.run(net::connection::open(w.executor(), where, std::move(options), net::time_point::max()));
-}
-
-const net::address by_ip("10.0.0.1", "10.0.0.1", 9093);
 
 TEST_CASE("tls: who the broker has to be", "[net][tls]") {
   const authority other("another authority");
@@ -342,76 +252,6 @@ TEST_CASE("tls: responses arrive whole, however the bytes come and requests leav
     }
     (*c)->close();
   }
-}
-
-TEST_CASE("tls: files that are missing, broken, or do not fit are told by property", "[tls]") {
-  const certificate a = trusted().issue("a", {}), b = trusted().issue("b", {}), locked = trusted().issue("c", {}, validity(), "hunter2");
-  struct row {
-    const char* what;
-    std::function<void(net::tls_options&)> set;
-    std::string words;
-  };
-  const row rows[] = {
-      {"no such file", [](net::tls_options& o) { o.ca.location = "/no/such/file"; }, "ssl.ca.location = '/no/such/file': cannot be read"},
-      {"nothing of PEM", [](net::tls_options& o) { o.ca.text = secret("hello"); }, "ssl.ca.pem: holds no certificates in PEM"},
-      {"one broken certificate behind a good one",
-       [&](net::tls_options& o) { o.ca.text = secret({a.text, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}); },
-       "ssl.ca.pem"},
-      {"no certificate", [&](net::tls_options& o) { o.certificate.text = secret(a.key); }, "ssl.certificate.pem: holds no certificate"},
-      {"no key", [&](net::tls_options& o) { identify(o, a.text, a.text); }, "ssl.key.pem: holds no private key"},
-      {"another's key", [&](net::tls_options& o) { identify(o, a.text, b.key); }, "ssl.key.pem: is not that of the certificate"},
-      {"no password", [&](net::tls_options& o) { identify(o, locked.text, locked.key); }, "ssl.key.password is wrong"},
-      {"a wrong password",
-       [&](net::tls_options& o) {
-         identify(o, locked.text, locked.key);
-         o.key_password = secret("hunter3");
-       },
-       "ssl.key.password is wrong"},
-      {"no such cipher", [](net::tls_options& o) { o.cipher_suites = "NO_SUCH_CIPHER"; }, "ssl.cipher.suites = 'NO_SUCH_CIPHER'"},
-      {"one that is none", [](net::tls_options& o) { o.cipher_suites = "AES128-SHA, NO_SUCH"; }, "ssl.cipher.suites = 'NO_SUCH'"},
-      {"none of TLS 1.3", [](net::tls_options& o) { o.cipher_suites = "TLS_AES_128_GCM_SHA256:TLS_NO_SUCH"; }, "= 'TLS_NO_SUCH'"},
-  };
-  for (const row& test : rows) {
-    CAPTURE(test.what);
-    net::tls_options o;
-    test.set(o);
-    const auto made = net::tls_context::create(o);
-    REQUIRE(!made);
-    CAPTURE(made.error().words);
-    CHECK(made.error().code == errc::invalid_config);
-    CHECK(made.error().words.find(test.words) != std::string::npos);
-    CHECK(made.error().words.find("hunter") == std::string::npos);
-    CHECK(made.error().words.find("PRIVATE") == std::string::npos);
-  }
-  net::tls_options both;
-  both.cipher_suites = "TLS_AES_128_GCM_SHA256, ECDHE-ECDSA-AES128-GCM-SHA256, HIGH:!aNULL:@STRENGTH";
-  CHECK(net::tls_context::create(both));
-}
-
-TEST_CASE("tls: files that change are read for the next connection", "[tls]") {
-  const std::string path = (std::filesystem::temp_directory_path() / ("kawait-ca-" + std::to_string(::getpid()) + ".pem")).string();
-  const authority first("first"), second("second");
-  kawait::tests::write_file(path, first.text());
-  net::tls_options o;
-  o.ca.location = path;
-  auto made = net::tls_context::create(o);
-  REQUIRE(made);
-  net::tls_context& context = **made;
-  const auto before = context.current();
-  CHECK(context.current() == before);
-  kawait::tests::write_file(path, second.text() + first.text());
-  const auto after = context.current();
-  CHECK(after != before);
-  CHECK(!context.reload_failure());
-  kawait::tests::write_file(path, "half a fil");
-  CHECK(context.current() == after);
-  CHECK(context.reload_failure().words.find(path) != std::string::npos);
-  std::filesystem::remove(path);
-  CHECK(context.current() == after);
-  kawait::tests::write_file(path, first.text());
-  CHECK(context.current() != after);
-  CHECK(!context.reload_failure());
-  std::filesystem::remove(path);
 }
 
 }  // namespace tls_tests

@@ -1,0 +1,84 @@
+// Certificates and keys in files: what is wrong with them, and that they may change.
+
+#include "tls_support.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include <unistd.h>
+
+#include <openssl/pem.h>
+
+namespace tls_tests {
+
+TEST_CASE("tls: files that are missing, broken, or do not fit are told by property", "[tls]") {
+  const certificate a = trusted().issue("a", {}), b = trusted().issue("b", {}), locked = trusted().issue("c", {}, validity(), "hunter2");
+  struct row {
+    const char* what;
+    std::function<void(net::tls_options&)> set;
+    std::string words;
+  };
+  const row rows[] = {
+      {"no such file", [](net::tls_options& o) { o.ca.location = "/no/such/file"; }, "ssl.ca.location = '/no/such/file': cannot be read"},
+      {"nothing of PEM", [](net::tls_options& o) { o.ca.text = secret("hello"); }, "ssl.ca.pem: holds no certificates in PEM"},
+      {"one broken certificate behind a good one",
+       [&](net::tls_options& o) { o.ca.text = secret({a.text, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}); },
+       "ssl.ca.pem"},
+      {"no certificate", [&](net::tls_options& o) { o.certificate.text = secret(a.key); }, "ssl.certificate.pem: holds no certificate"},
+      {"no key", [&](net::tls_options& o) { identify(o, a.text, a.text); }, "ssl.key.pem: holds no private key"},
+      {"another's key", [&](net::tls_options& o) { identify(o, a.text, b.key); }, "ssl.key.pem: is not that of the certificate"},
+      {"no password", [&](net::tls_options& o) { identify(o, locked.text, locked.key); }, "ssl.key.password is wrong"},
+      {"a wrong password",
+       [&](net::tls_options& o) {
+         identify(o, locked.text, locked.key);
+         o.key_password = secret("hunter3");
+       },
+       "ssl.key.password is wrong"},
+      {"no such cipher", [](net::tls_options& o) { o.cipher_suites = "NO_SUCH_CIPHER"; }, "ssl.cipher.suites = 'NO_SUCH_CIPHER'"},
+      {"one that is none", [](net::tls_options& o) { o.cipher_suites = "AES128-SHA, NO_SUCH"; }, "ssl.cipher.suites = 'NO_SUCH'"},
+      {"none of TLS 1.3", [](net::tls_options& o) { o.cipher_suites = "TLS_AES_128_GCM_SHA256:TLS_NO_SUCH"; }, "= 'TLS_NO_SUCH'"},
+  };
+  for (const row& test : rows) {
+    CAPTURE(test.what);
+    net::tls_options o;
+    test.set(o);
+    const auto made = net::tls_context::create(o);
+    REQUIRE(!made);
+    CAPTURE(made.error().words);
+    CHECK(made.error().code == errc::invalid_config);
+    CHECK(made.error().words.find(test.words) != std::string::npos);
+    CHECK(made.error().words.find("hunter") == std::string::npos);
+    CHECK(made.error().words.find("PRIVATE") == std::string::npos);
+  }
+  net::tls_options both;
+  both.cipher_suites = "TLS_AES_128_GCM_SHA256, ECDHE-ECDSA-AES128-GCM-SHA256, HIGH:!aNULL:@STRENGTH";
+  CHECK(net::tls_context::create(both));
+}
+
+TEST_CASE("tls: files that change are read for the next connection", "[tls]") {
+  const std::string path = (std::filesystem::temp_directory_path() / ("kawait-ca-" + std::to_string(::getpid()) + ".pem")).string();
+  const authority first("first"), second("second");
+  kawait::tests::write_file(path, first.text());
+  net::tls_options o;
+  o.ca.location = path;
+  auto made = net::tls_context::create(o);
+  REQUIRE(made);
+  net::tls_context& context = **made;
+  const auto before = context.current();
+  CHECK(context.current() == before);
+  kawait::tests::write_file(path, second.text() + first.text());
+  const auto after = context.current();
+  CHECK(after != before);
+  CHECK(!context.reload_failure());
+  kawait::tests::write_file(path, "half a fil");
+  CHECK(context.current() == after);
+  CHECK(context.reload_failure().words.find(path) != std::string::npos);
+  std::filesystem::remove(path);
+  CHECK(context.current() == after);
+  kawait::tests::write_file(path, first.text());
+  CHECK(context.current() != after);
+  CHECK(!context.reload_failure());
+  std::filesystem::remove(path);
+}
+
+}  // namespace tls_tests
