@@ -6,7 +6,8 @@
  * measured best.
  */
 
-#include <librdkafka/rdkafka.h>
+#define RIVAL "bench_librdkafka_consume"
+#include "librdkafka_rival.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,51 +43,14 @@ static struct usage usage_now(void) {
   return u;
 }
 
-static void fail(const char* what, const char* why) {
-  fprintf(stderr, "bench_librdkafka_consume: %s: %s\n", what, why);
-  exit(1);
-}
-
-static void set(rd_kafka_conf_t* conf, const char* name, const char* value) {
-  char why[512];
-  if (rd_kafka_conf_set(conf, name, value, why, sizeof why) != RD_KAFKA_CONF_OK) fail(name, why);
-}
-
-static rd_kafka_t* make_consumer(int argc, char** argv) {
-  char group[64], why[512];
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  rd_kafka_t* consumer;
-  size_t t;
-  int i;
-  snprintf(group, sizeof group, "bench-%ld-%ld", (long)getpid(), (long)time(NULL));
-  set(conf, "bootstrap.servers", argv[1]);
-  set(conf, "group.id", group);
-  set(conf, "group.protocol", "consumer");
-  set(conf, "auto.offset.reset", "earliest");
-  set(conf, "check.crcs", "true"); /* as kawait's default */
-  for (t = 0; t < TUNED; ++t) set(conf, tuned[t][0], tuned[t][1]);
-  for (i = 4; i < argc; ++i) {
-    char* equals = strchr(argv[i], '=');
-    if (!equals) fail(argv[i], "property=value is expected");
-    *equals = '\0';
-    set(conf, argv[i], equals + 1);
-  }
-  consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
-  if (!consumer) fail("rd_kafka_new", why);
-  rd_kafka_poll_set_consumer(consumer);
-  return consumer;
-}
-
 int main(int argc, char** argv) {
   static rd_kafka_message_t* messages[BATCH];
   const struct usage start = usage_now();
   struct usage first = {0, 0, 0}, last;
   struct rusage all;
   uint64_t wanted, records = 0, bytes = 0, sum = 0;
-  rd_kafka_topic_partition_list_t* topics;
   rd_kafka_queue_t* queue;
   rd_kafka_t* consumer;
-  rd_kafka_resp_err_t error;
   size_t t;
 
   if (argc < 4) {
@@ -95,11 +59,8 @@ int main(int argc, char** argv) {
   }
   wanted = strtoull(argv[3], NULL, 10);
   if (wanted == 0) fail(argv[3], "COUNT is not a positive number");
-  consumer = make_consumer(argc, argv);
-  topics = rd_kafka_topic_partition_list_new(1);
-  rd_kafka_topic_partition_list_add(topics, argv[2], RD_KAFKA_PARTITION_UA);
-  error = rd_kafka_subscribe(consumer, topics);
-  if (error) fail("subscribe", rd_kafka_err2str(error));
+  consumer = make_consumer(argv[1], "earliest", tuned, TUNED, argc - 4, argv + 4);
+  subscribe(consumer, argv[2]);
   queue = rd_kafka_queue_get_consumer(consumer);
 
   while (records < wanted) {
@@ -123,7 +84,6 @@ int main(int argc, char** argv) {
   last = usage_now();
   rd_kafka_queue_destroy(queue);
   rd_kafka_consumer_close(consumer);
-  rd_kafka_topic_partition_list_destroy(topics);
   rd_kafka_destroy(consumer);
   getrusage(RUSAGE_SELF, &all);
   printf("{\"name\":\"librdkafka %s\",\"topic\":\"%s\",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64

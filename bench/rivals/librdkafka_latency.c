@@ -3,7 +3,8 @@
  *   librdkafka_latency BOOTSTRAP TOPIC WARM_UP SECONDS [property=value ...]
  */
 
-#include <librdkafka/rdkafka.h>
+#define RIVAL "librdkafka_latency"
+#include "librdkafka_rival.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,11 +20,6 @@
 static const char* const tuned[][2] = {{"socket.nagle.disable", "true"}};
 #define TUNED (sizeof tuned / sizeof *tuned)
 
-static void fail(const char* what, const char* why) {
-  fprintf(stderr, "librdkafka_latency: %s: %s\n", what, why);
-  exit(1);
-}
-
 static int64_t now_ns(void) {
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
@@ -34,42 +30,6 @@ static double cpu_seconds(void) {
   struct rusage r;
   getrusage(RUSAGE_SELF, &r);
   return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) * 1e-6;
-}
-
-static void set(rd_kafka_conf_t* conf, const char* name, const char* value) {
-  char why[512];
-  if (rd_kafka_conf_set(conf, name, value, why, sizeof why) != RD_KAFKA_CONF_OK) fail(name, why);
-}
-
-static rd_kafka_t* make_consumer(int argc, char** argv) {
-  char group[64], why[512];
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  rd_kafka_topic_partition_list_t* topics = rd_kafka_topic_partition_list_new(1);
-  rd_kafka_t* consumer;
-  rd_kafka_resp_err_t error;
-  size_t t;
-  int i;
-  snprintf(group, sizeof group, "latency-%ld-%ld", (long)getpid(), (long)time(NULL));
-  set(conf, "bootstrap.servers", argv[1]);
-  set(conf, "group.id", group);
-  set(conf, "group.protocol", "consumer");
-  set(conf, "auto.offset.reset", "latest");
-  set(conf, "check.crcs", "true"); /* as kawait's default */
-  for (t = 0; t < TUNED; ++t) set(conf, tuned[t][0], tuned[t][1]);
-  for (i = 5; i < argc; ++i) {
-    char* equals = strchr(argv[i], '=');
-    if (!equals) fail(argv[i], "property=value is expected");
-    *equals = '\0';
-    set(conf, argv[i], equals + 1);
-  }
-  consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
-  if (!consumer) fail("rd_kafka_new", why);
-  rd_kafka_poll_set_consumer(consumer);
-  rd_kafka_topic_partition_list_add(topics, argv[2], RD_KAFKA_PARTITION_UA);
-  error = rd_kafka_subscribe(consumer, topics);
-  if (error) fail("subscribe", rd_kafka_err2str(error));
-  rd_kafka_topic_partition_list_destroy(topics);
-  return consumer;
 }
 
 /* Its latency. Fails if one before it was left out. */
@@ -106,7 +66,8 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: librdkafka_latency BOOTSTRAP TOPIC WARM_UP SECONDS [property=value ...]\n");
     return 2;
   }
-  consumer = make_consumer(argc, argv);
+  consumer = make_consumer(argv[1], "latest", tuned, TUNED, argc - 5, argv + 5);
+  subscribe(consumer, argv[2]);
   while (end == 0 || now < end) {
     rd_kafka_message_t* const m = rd_kafka_consumer_poll(consumer, 100);
     if (!m) continue;

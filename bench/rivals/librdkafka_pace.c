@@ -5,7 +5,8 @@
  * A value begins with the time at which it was given to the producer: CLOCK_REALTIME in nanoseconds, 8 bytes, big-endian.
  */
 
-#include <librdkafka/rdkafka.h>
+#define RIVAL "librdkafka_pace"
+#include "librdkafka_rival.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,16 +14,6 @@
 #include <time.h>
 
 #define LARGEST 65536
-
-static void fail(const char* what, const char* why) {
-  fprintf(stderr, "librdkafka_pace: %s: %s\n", what, why);
-  exit(1);
-}
-
-static void set(rd_kafka_conf_t* conf, const char* name, const char* value) {
-  char why[512];
-  if (rd_kafka_conf_set(conf, name, value, why, sizeof why) != RD_KAFKA_CONF_OK) fail(name, why);
-}
 
 static void on_delivered(rd_kafka_t* producer, const rd_kafka_message_t* message, void* opaque) {
   (void)producer, (void)opaque;

@@ -3,7 +3,8 @@
  *   librdkafka_settle BOOTSTRAP TOPIC PARTITIONS
  */
 
-#include <librdkafka/rdkafka.h>
+#define RIVAL "librdkafka_settle"
+#include "librdkafka_rival.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -27,11 +28,6 @@ struct member {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
-
-static void fail(const char* what, const char* why) {
-  fprintf(stderr, "librdkafka_settle: %s: %s\n", what, why);
-  exit(1);
-}
 
 static double now_ms(void) {
   struct timespec t;
@@ -60,11 +56,6 @@ static void on_rebalance(rd_kafka_t* consumer, rd_kafka_resp_err_t what, rd_kafk
   }
   pthread_cond_broadcast(&changed);
   pthread_mutex_unlock(&mutex);
-}
-
-static void set(rd_kafka_conf_t* conf, const char* name, const char* value) {
-  char why[512];
-  if (rd_kafka_conf_set(conf, name, value, why, sizeof why) != RD_KAFKA_CONF_OK) fail(name, why);
 }
 
 static void make(struct member* m, const char* bootstrap, const char* group) {
@@ -110,12 +101,7 @@ static void* serve(void* opaque) {
 }
 
 static void start(struct member* m, const char* topic) {
-  rd_kafka_topic_partition_list_t* topics = rd_kafka_topic_partition_list_new(1);
-  rd_kafka_resp_err_t error;
-  rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
-  error = rd_kafka_subscribe(m->consumer, topics);
-  if (error) fail("subscribe", rd_kafka_err2str(error));
-  rd_kafka_topic_partition_list_destroy(topics);
+  subscribe(m->consumer, topic);
   if (pthread_create(&m->thread, NULL, serve, m) != 0) fail("thread", "not made");
 }
 

@@ -115,7 +115,8 @@ class consumer {
 
   /// Ends all streams, waits for the work in hand, commits what is done (in automatic mode), leaves the group, closes the connections.
   /// Completes with void(std::error_code): errc::revocation_deadline if work was still in hand near the time-out, commit_failed,
-  /// request_timeout if the leave was not answered in time. Closed it is in any case. Cancelling makes it abrupt.
+  /// request_timeout if the leave was not answered in time. Closed it is in any case. Cancelling makes it abrupt. While another close is
+  /// under way (for_each_* ends so when a handler throws) it completes with that one, at the earlier of both deadlines.
   ///
   /// It waits for the handlers of for_each_partition and its kin to return, and for batches to be released. So a handler, or who
   /// holds a batch, must not await it: he would wait for himself, until near the time-out. Spawn it and return.

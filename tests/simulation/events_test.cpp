@@ -102,6 +102,21 @@ struct revoked {
   kawait::net::time_point told{};
 };
 
+/// A member of one partition with a batch in hand.
+struct holding {
+  holding() : k(w, 1), m(w) {
+    k.append_numbers(0, 10);
+    k.assign(0, {0});
+    REQUIRE(w.run_until([&] { return m.count(kind::assigned) == 1; }));
+    m.read(m.partition(0));
+    REQUIRE(w.run_until([&] { return m.batches.size() == 1; }));
+  }
+
+  kawait::testing::world w;
+  kafka k;
+  member m;
+};
+
 TEST_CASE("events tell only what changes", "[events]") {
   revoked r;
   REQUIRE(r.m.events.size() == 2);
@@ -279,14 +294,8 @@ TEST_CASE("closing does not wait for a revocation that nobody has claimed", "[ev
 
 TEST_CASE("closing or unsubscribing for ever waits for a batch that is held", "[events]") {
   const bool closes = GENERATE(true, false);
-  kawait::testing::world w;
-  kafka k(w, 1);
-  k.append_numbers(0, 10);
-  k.assign(0, {0});
-  member m(w);
-  REQUIRE(w.run_until([&] { return m.count(kind::assigned) == 1; }));
-  m.read(m.partition(0));
-  REQUIRE(w.run_until([&] { return m.batches.size() == 1; }));
+  holding h;
+  auto& [w, k, m] = h;
   const auto for_ever = std::chrono::milliseconds::max();
   const auto note = [&](std::error_code ec) { m.closed = ec; };
   if (closes) {
@@ -305,14 +314,8 @@ TEST_CASE("closing or unsubscribing for ever waits for a batch that is held", "[
 }
 
 TEST_CASE("closing waits for a batch that is held until near its time-out", "[events]") {
-  kawait::testing::world w;
-  kafka k(w, 1);
-  k.append_numbers(0, 10);
-  k.assign(0, {0});
-  member m(w);
-  REQUIRE(w.run_until([&] { return m.count(kind::assigned) == 1; }));
-  m.read(m.partition(0));
-  REQUIRE(w.run_until([&] { return m.batches.size() == 1; }));
+  holding h;
+  auto& [w, k, m] = h;
   const auto began = w.now();
   m.close();
   REQUIRE(w.run_until([&] { return m.closed && m.run_ended; }));
@@ -362,14 +365,8 @@ TEST_CASE("destroying a consumer ends what waits for a revocation, claimed or no
 }
 
 TEST_CASE("a partition that the user was never told of is given up at once", "[events]") {
-  kawait::testing::world w;
-  kafka k(w, 1);
-  k.append_numbers(0, 10);
-  k.assign(0, {0});
-  member m(w);
-  REQUIRE(w.run_until([&] { return m.count(kind::assigned) == 1; }));
-  m.read(m.partition(0));
-  REQUIRE(w.run_until([&] { return m.batches.size() == 1; }));
+  holding h;
+  auto& [w, k, m] = h;
   // Lost with a batch in hand and assigned again: it is announced once the batch is back. Before that it is revoked.
   k.heartbeat_errors.push_back(kafka_error::unknown_member_id);
   REQUIRE(w.run_until([&] { return m.count(kind::lost) == 1; }));

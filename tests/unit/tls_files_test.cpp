@@ -2,7 +2,6 @@
 
 #include "tls_support.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 
 #include <unistd.h>
