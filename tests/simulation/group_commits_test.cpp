@@ -1,6 +1,9 @@
 // Commits of a group in virtual time: every error of a commit, answers that are lost, epochs that move under it, and partitions that
 // are revoked while it is under way.
 
+#include <asio/detached.hpp>
+#include <asio/redirect_error.hpp>
+
 #include "simulation/group_story.hpp"
 
 namespace embedded {
@@ -282,6 +285,44 @@ TEST_CASE("a late commit of an earlier owner is not sent", "[group]") {
     CHECK(told->front().code == errc::not_assigned);
     CHECK(t.commits() == before);
     CHECK(t.s.broker.committed("g", "orders", moved) == 20);
+  }
+}
+
+// How each partition's drain went.
+struct drains final : kawait::observer {
+  void on_drained(const drained& d) override { outcomes.push_back(d.outcome.code); }
+  std::vector<std::error_code> outcomes;
+};
+
+asio::awaitable<void> commit_for_ever(kawait::consumer& consumer, kawait::offset_map offsets) {
+  for (;;) {
+    std::error_code ec;
+    auto token = asio::redirect_error(asio::use_awaitable, ec);
+    co_await consumer.async_commit(offsets, token);
+    co_await kawait::sleep_for(1ms);
+  }
+}
+
+// Who commits by name all the time has a commit under way whenever a drain looks: it is none of the drain's own.
+TEST_CASE("steady commits by name neither hold up a drain nor spoil what is told of it", "[group]") {
+  for (const auto g : generations) {
+    CAPTURE(static_cast<int>(g));
+    const auto seen = std::make_shared<drains>();
+    story s(2, of_generation(g, 2));
+    actor& a = s.join("a", s.settings("a").auto_commit_interval(50ms).add_observer(seen));
+    s.otherwise = [](const testing::request_view& r) {
+      return r.api == api_key::offset_commit ? fault::answered_late(20ms) : fault();
+    };
+    s.write_all(2);
+    REQUIRE(s.until([&] { return s.is_done(2); }, 1min));
+    const kawait::offset_map offsets{{topic_partition("orders", 0), 10}, {topic_partition("orders", 1), 10}};
+    for (int i = 0; i < 3; ++i) {
+      asio::co_spawn(s.world.executor(), commit_for_ever(a.consumer(), offsets), asio::detached);
+      s.world.advance(7ms);
+    }
+    s.target(a, {0});
+    REQUIRE(s.until([&] { return !s.broker.group().owner("g", topic_partition("orders", 1)); }, 5s));
+    CHECK(seen->outcomes == std::vector<std::error_code>{std::error_code()});
   }
 }
 

@@ -214,6 +214,33 @@ TEST_CASE("offset_tracker: what is in hand below a truncation is still to be don
   }
 }
 
+TEST_CASE("offset_tracker: only a commit that covers what is done, and was not confirmed, is one to wait for", "[offset_tracker]") {
+  auto tracker = started_at(0);
+  const auto a = tracker.open(0, 10, 1);
+  const auto named = tracker.on_commit_sent({20, 1});
+  CHECK_FALSE(tracker.is_being_committed());  // nothing is done
+  tracker.on_commit_failed(named);
+  tracker.done(a, 6);
+  CHECK_FALSE(tracker.is_being_committed());
+  const auto older = tracker.on_commit_sent({4, 1});
+  CHECK_FALSE(tracker.is_being_committed());
+  const auto same = tracker.on_commit_sent({6, 1});
+  CHECK(tracker.is_being_committed());
+  tracker.on_committed(older);
+  CHECK(tracker.is_being_committed());
+  SECTION("confirmed: another of the same is nobody's concern") {
+    tracker.on_committed(same);
+    CHECK_FALSE(tracker.is_being_committed());
+    tracker.on_commit_sent({6, 1});
+    CHECK_FALSE(tracker.is_being_committed());
+  }
+  SECTION("failed: it is due") {
+    tracker.on_commit_failed(same);
+    CHECK_FALSE(tracker.is_being_committed());
+    CHECK(tracker.uncommitted() == mark({6, 1}));
+  }
+}
+
 TEST_CASE("offset_tracker: uncommitted is what is neither committed nor being committed", "[offset_tracker]") {
   auto tracker = started_at(0);
   const auto a = tracker.open(0, 10, 1);

@@ -68,11 +68,12 @@ KAWAIT_DECL void engine::settle(const sent_commits& sent, const std::vector<mach
   committed_.notify_all();
 }
 
-// What a commit under way covers would not be sent again: its success would be claimed before it is one.
+// What a commit under way covers would not be sent again: its success would be claimed before it is one. Others are not waited for: who
+// commits by name all the time always has one under way.
 KAWAIT_DECL asio::awaitable<void> engine::commits_settled(std::vector<stream_ptr> streams, net::time_point deadline) {
   releases_->drain();
   for (const auto& stream : streams) {
-    while (stream->tracker().commit_in_flight() && !is_over() && environment_.now() < deadline) {
+    while (stream->tracker().is_being_committed() && !is_over() && environment_.now() < deadline) {
       co_await committed_.wait_until(deadline);
       const auto state = co_await asio::this_coro::cancellation_state;
       if (state.cancelled() != asio::cancellation_type::none) co_return;
@@ -86,9 +87,8 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> engine::commit
   co_await commits_settled(streams, deadline);
   auto outcomes = co_await commit_done(streams, deadline);
   for (const auto& stream : streams) {
-    const auto mark = stream->tracker().committable();
-    if (!mark || !stream->tracker().commit_in_flight()) continue;  // our own was answered
-    const machine::commit_item item(stream->id(), stream->topic(), *mark);
+    if (!stream->tracker().is_being_committed()) continue;  // our own was answered
+    const machine::commit_item item(stream->id(), stream->topic(), *stream->tracker().committable());
     outcomes.emplace_back(item, failure(errc::request_timeout, "an earlier commit is still unanswered"));
   }
   co_return outcomes;
