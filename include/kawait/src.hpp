@@ -78,7 +78,9 @@
 #include <kawait/runtime/impl/lease.ipp>
 #include <kawait/runtime/impl/metadata_driver.ipp>
 #include <kawait/runtime/impl/partition_stream.ipp>
+#include <kawait/runtime/impl/partition_stream_hand_out.ipp>
 #include <kawait/runtime/impl/position_driver.ipp>
+#include <kawait/runtime/impl/read_ahead.ipp>
 #endif
 
 #if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 4

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <numeric>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "simulation/embedded.hpp"
 
@@ -38,6 +41,51 @@ TEST_CASE("fetch sizes: a partition whose batches exceed max.partition.fetch.byt
   }
   CAPTURE(longest);
   CHECK(longest <= 3 * 3 * (limit / small));
+}
+
+/// The fetches that brought records.
+struct fetches final : kawait::observer {
+  void on_fetched(const fetched& e) override { count += e.bytes > 0 ? 1u : 0u; }
+  std::size_t count = 0;
+};
+
+/// Reads all of two hundred partitions, whose shares of the buffer hold half a record batch each.
+std::size_t fetches_of(const std::vector<int>& batches) {
+  constexpr std::size_t batch = 30'000, buffer = 4 << 20;
+  const auto partitions = static_cast<std::int32_t>(batches.size());
+  testing::world w;
+  testing::broker b(w.executor());
+  b.set_connection_faults([](std::int32_t, const testing::connection_attempt&, testing::connection_plan& plan) {
+    plan.options.down.latency = 1ms;  // reading takes no time: it is not what is waited for
+  });
+  b.create_topic("orders", partitions);
+  std::size_t all = 0;
+  for (std::int32_t p = 0; p < partitions; ++p) {
+    for (int i = 0; i < batches[static_cast<std::size_t>(p)]; ++i, ++all) {
+      b.append("orders", p, {producer_record(std::string(batch, 'x'))});
+    }
+  }
+  const auto counted = std::make_shared<fetches>();
+  kawait::config settings = plain();
+  settings.fetch_buffer_bytes(buffer).add_observer(counted);
+  std::vector<std::int32_t> every(batches.size());
+  std::iota(every.begin(), every.end(), 0);
+  assigned r(w, b, every, settings);
+  REQUIRE(r.reads(all));
+  for (const auto& [p, offsets] : r.seen) CHECK(offsets == range(0, batches[static_cast<std::size_t>(p)]));
+  return counted->count;
+}
+
+TEST_CASE("fetch sizes: where shares are smaller than record batches a fetch brings of many partitions all the same", "[sizes]") {
+  // An eighth of the buffer is what an answer may bring: seventeen of these batches.
+  CHECK(fetches_of(std::vector<int>(200, 4)) <= 800 / 10);
+}
+
+TEST_CASE("fetch sizes: of one that has all among many idle ones a fetch brings more than its share", "[sizes]") {
+  std::vector<int> batches(200, 0);
+  batches[77] = 200;
+  // A sixteenth of the buffer, eight of these batches.
+  CHECK(fetches_of(batches) <= 200 / 5);
 }
 
 }  // namespace

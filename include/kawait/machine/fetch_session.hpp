@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -102,6 +103,12 @@ class fetch_session {
     for (const slot& s : slots_) {
       if (s.is_wanted && s.is_sent) f(s.partition, s.sent.offset);
     }
+  }
+
+  /// Whether f(partition, offset) is true of one that the next request will be about.
+  template <class F>
+  bool any_wanted(F f) const {
+    return std::any_of(slots_.begin(), slots_.end(), [&](const slot& s) { return s.is_wanted && f(s.partition, s.wanted.offset); });
   }
 
   /// The request that closes the session, if the broker has one; its answer is of no interest.

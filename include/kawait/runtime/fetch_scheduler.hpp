@@ -10,6 +10,7 @@
 
 #include <kawait/runtime/fetcher.hpp>
 #include <kawait/runtime/metadata_driver.hpp>
+#include <kawait/runtime/read_ahead.hpp>
 
 namespace kawait::runtime {
 
@@ -22,6 +23,8 @@ class fetch_scheduler {
 
   /// Looks at a partition anew: its position, demand, leader or room has changed.
   KAWAIT_DECL void update(partition_stream& stream);
+  /// An answer brought something of it, or said that there is nothing: how far ahead it is read is decided, and it is looked at anew.
+  KAWAIT_DECL void on_answered(partition_stream& stream);
   /// It is not ours any more.
   KAWAIT_DECL void remove(const topic_id_partition& partition);
   /// An error that newer metadata may mend: it is not fetched until then.
@@ -49,6 +52,7 @@ class fetch_scheduler {
   };
 
   KAWAIT_DECL fetcher& at(std::int32_t node);
+  KAWAIT_DECL void update_all();
   KAWAIT_DECL std::int32_t node_for(placement& place, std::int32_t leader);
 
   asio::any_io_executor executor_;
@@ -59,6 +63,8 @@ class fetch_scheduler {
   net::environment& environment_;
   const options& options_;
   fetch_budget budget_;
+  read_ahead ahead_;
+  std::size_t usual_batch_ = 0;  // the largest that any partition had
   std::map<std::int32_t, std::unique_ptr<fetcher>> fetchers_;
   std::unordered_map<topic_id_partition, placement> placements_;
   bool stopped_ = false;

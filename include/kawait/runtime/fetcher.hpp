@@ -139,6 +139,7 @@ class fetcher {
   static bool says_no(const fetch_host::partition_data& data) noexcept {
     return data.error_code != 0 || data.diverging_epoch.end_offset >= 0 || data.preferred_read_replica >= 0;
   }
+  KAWAIT_DECL bool knows_of_more() const;
   KAWAIT_DECL void look_for_ends(const protocol::fetch_response& response, std::span<const asked_partition> one_shot);
 
   task_group& tasks_;

@@ -149,6 +149,18 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL bool wants_fetch() noexcept;
   KAWAIT_DECL void on_fetched(chunk data, const wire::records_summary& summary);
   std::size_t held_bytes() const noexcept { return queued_bytes_ + leased_bytes_; }
+  /// The most that an answer should bring of it: what its share has room for, or a record batch as large as it had of late, which it
+  /// may have anyway. An answer of many partitions has those only that fit into what was asked for.
+  KAWAIT_DECL std::size_t fetch_room() const noexcept;
+  /// Of late; 0: unknown.
+  std::size_t largest_batch() const noexcept { return largest_batch_; }
+  /// What other partitions' are like.
+  void set_usual_batch(std::size_t bytes) noexcept { usual_batch_ = bytes; }
+  /// So much more than its share may be queued. What its readers hold keeps to the share.
+  void set_ahead(std::size_t bytes) noexcept { ahead_ = bytes; }
+  std::size_t ahead() const noexcept { return ahead_; }
+  /// A batch of it came back: it is being read.
+  bool is_moving() const noexcept { return is_moving_; }
   /// Below what its own batches in hand fill, its reader is told: nothing is fetched until he releases some.
   void set_quota(std::size_t bytes) {
     const bool was_blocked = has_leases_over_quota();
@@ -227,6 +239,10 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   std::size_t queued_bytes_ = 0;
   std::size_t leased_bytes_ = 0;
   std::size_t quota_ = 0;
+  std::size_t ahead_ = 0;
+  std::size_t largest_batch_ = 0;
+  std::size_t usual_batch_ = 0;
+  bool is_moving_ = false;
   bool done_is_required_ = true;
   bool full_ = false;
   bool paused_ = false;
@@ -240,4 +256,5 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
 
 #if defined(KAWAIT_HEADER_ONLY)
 #include <kawait/runtime/impl/partition_stream.ipp>
+#include <kawait/runtime/impl/partition_stream_hand_out.ipp>
 #endif

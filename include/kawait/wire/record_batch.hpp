@@ -107,7 +107,8 @@ struct records_summary {
   std::int64_t next_offset = -1;   ///< The position behind the last whole batch.
   std::int32_t leader_epoch = -1;  ///< Of the last whole batch.
   std::size_t batches = 0;
-  std::size_t bytes = 0;  ///< Of the whole batches, as they lie.
+  std::size_t bytes = 0;          ///< Of the whole batches, as they lie.
+  std::size_t largest_batch = 0;  ///< Bytes of the largest of them.
 };
 
 /// Walks the headers only. If it fails, `out` is about the batches before the bad one, whose offset the position is then.

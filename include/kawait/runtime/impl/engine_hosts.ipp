@@ -157,7 +157,7 @@ KAWAIT_DECL void engine::on_node_endpoints(const protocol::fetch_response& respo
 
 KAWAIT_DECL void engine::on_fetch_answered(partition_stream& stream) {
   KAWAIT_SERIAL_SECTION(serial_);
-  fetches_.update(stream);
+  fetches_.on_answered(stream);
 }
 
 KAWAIT_DECL void engine::refresh_metadata() { metadata_.request_refresh(); }

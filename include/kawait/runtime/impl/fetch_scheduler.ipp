@@ -16,7 +16,8 @@ KAWAIT_DECL fetch_scheduler::fetch_scheduler(asio::any_io_executor executor, tas
       host_(host),
       environment_(net::environment::of(executor)),
       options_(o),
-      budget_(executor, o, pool) {}
+      budget_(executor, o, pool),
+      ahead_(pool.budget() / 4) {}
 
 KAWAIT_DECL fetcher& fetch_scheduler::at(std::int32_t node) {
   auto& slot = fetchers_[node];
@@ -43,9 +44,30 @@ KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
   if (std::exchange(place.node, node) != node) stream.on_more_seen();  // what one broker answered tells nothing of another's log
   if (!leader) return;
   const offset_and_epoch from = *stream.fetch_position();
-  const std::size_t room = stream.quota() - std::min(stream.held_bytes(), stream.quota() - 1);
-  const auto limit = static_cast<std::int32_t>(std::min<std::size_t>(room, static_cast<std::size_t>(options_.max_partition_fetch_bytes)));
+  stream.set_usual_batch(usual_batch_);
+  const auto most = static_cast<std::size_t>(options_.max_partition_fetch_bytes);
+  const auto limit = static_cast<std::int32_t>(std::min(stream.fetch_room(), most));
   at(node).set(id, machine::fetch_session::position(from.offset, leader->epoch, from.leader_epoch, limit));
+}
+
+KAWAIT_DECL void fetch_scheduler::on_answered(partition_stream& stream) {
+  if (stopped_) return;
+  if (stream.largest_batch() > usual_batch_ + usual_batch_ / 16) {
+    usual_batch_ = stream.largest_batch();
+    update_all();
+  }
+  if (const auto other = ahead_.on_answered(stream, options_.isolation)) update(*other);
+  update(stream);
+}
+
+KAWAIT_DECL void fetch_scheduler::update_all() {
+  std::vector<topic_id_partition> all;
+  for (const auto& [id, place] : placements_) {
+    if (place.node >= 0) all.push_back(id);
+  }
+  for (const auto& id : all) {
+    if (const auto stream = host_.find_stream(id)) update(*stream);
+  }
 }
 
 // Metadata is asked for as often as the leader is to be asked anew, so that it is noticed when the time is over.

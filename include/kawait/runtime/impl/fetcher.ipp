@@ -209,8 +209,10 @@ KAWAIT_DECL void fetcher::tell_fetched(const result<net::answer<protocol::fetch_
 KAWAIT_DECL void fetcher::deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,
                                   std::span<const asked_partition> one_shot) {
   host_.on_node_endpoints(response);
+  std::size_t bytes = 0;
   for (const auto& topic : response.responses) {
     for (const auto& data : topic.partitions) {
+      bytes += data.records ? data.records->size() : 0;
       const topic_id_partition partition(topic.topic_id, data.partition_index);
       std::optional<std::int64_t> asked;
       if (one_shot.empty()) {
@@ -227,7 +229,16 @@ KAWAIT_DECL void fetcher::deliver(const protocol::fetch_response& response, cons
       deliver_partition(*stream, data, buffer);
     }
   }
+  // An answer that is about full may have left out others.
+  if (!more_is_known_ && bytes > budget_.response_limit() / 2) more_is_known_ = knows_of_more();
   look_for_ends(response, one_shot);
+}
+
+KAWAIT_DECL bool fetcher::knows_of_more() const {
+  return session_.any_wanted([this](const topic_id_partition& partition, std::int64_t offset) {
+    const auto stream = host_.find_stream(partition);
+    return stream && offset < stream->end_of_log(options_.isolation);
+  });
 }
 
 // That the position is the end that an answer tells is seen there. It does not get there where compaction has left nothing of the log's

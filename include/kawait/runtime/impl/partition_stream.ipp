@@ -4,27 +4,8 @@
 #include <kawait/core/mutation.hpp>
 
 #include <algorithm>
-#include <cstring>
-
-#include <kawait/wire/record.hpp>
 
 namespace kawait::runtime {
-
-namespace detail {
-
-/// Whether compaction left nothing of a batch at `from` or above, where the position lies within it. Handed out, it could not be done
-/// record by record: there is none.
-inline bool is_empty_from(const wire::batch_header& header, std::span<const std::byte> records, std::int64_t from) {
-  if (header.base_offset >= from) return false;
-  wire::record_reader reader(header, records, from);
-  wire::record unused;
-  return !reader.next(unused) && !reader.error();
-}
-
-/// The most output of compressed batches in one hand-out: decompression runs on the consumer's executor, which others want, too.
-inline constexpr std::size_t inflated_per_lease = std::size_t{1} << 20;
-
-}  // namespace detail
 
 KAWAIT_DECL partition_stream::partition_stream(asio::any_io_executor executor, stream_host& host, const machine::leased& id,
                                                std::string topic)
@@ -65,146 +46,6 @@ KAWAIT_DECL void partition_stream::stop(failure why) {
   state_ = stopped{std::move(why)};
   wake_readers();
   host_.on_demand(*this);
-}
-
-KAWAIT_DECL result<std::unique_ptr<lease>> partition_stream::take(const hand_out_context& context) {
-  if (is_ended()) return end_error_;
-  if (has_hole() && !std::holds_alternative<stopped>(state_)) {
-    if (corrupt_at_) {
-      read_position_ = std::exchange(corrupt_at_, std::nullopt);
-      stop(failure(errc::corrupt_batch, "the record there does not decode"));
-    } else {
-      stop(failure(errc::batch_abandoned, "offset " + std::to_string(*tracker_.abandoned()) + " is not done"));
-    }
-  }
-  if (const auto* why = std::get_if<stopped>(&state_)) return why->why;
-  if (paused_) return std::unique_ptr<lease>();
-  while (!queue_.empty()) {
-    if (has_leases_over_quota()) break;
-    auto handed_out = std::make_unique<lease>(context.releases);
-    failure bad = fill(*handed_out, queue_.front(), context);
-    if (!handed_out->segments.empty()) {
-      // What precedes a bad batch is handed out first; the next call meets the bad one again.
-      hand_out(*handed_out);
-      ask_for_more();
-      return handed_out;
-    }
-    if (bad) {
-      meet(std::move(bad));
-      if (const auto* why = std::get_if<stopped>(&state_)) return why->why;
-      return std::unique_ptr<lease>();
-    }
-    ask_for_more();  // what was there was nobody's to read
-  }
-  if (has_leases_over_quota()) return failure(errc::lease_quota, name().to_string());
-  return std::unique_ptr<lease>();
-}
-
-KAWAIT_DECL void partition_stream::hand_out(lease& l) {
-  l.info = info_;
-  l.stream = weak_from_this();
-  l.ticket = tracker_.open(l.first_offset, l.next_offset, l.segments.back().header.leader_epoch);
-  if (KAWAIT_MUTANT(commits_what_is_handed_out)) tracker_.done(l.ticket, l.next_offset);
-  leased_bytes_ += l.charge;
-  gate_.enter();  // open: the stream has not ended
-  read_position_ = l.next_offset;
-}
-
-// Moves whole record batches from the front chunk into the lease; pops the chunk when nothing is left of it.
-KAWAIT_DECL failure partition_stream::fill(lease& l, chunk& from, const hand_out_context& context) {
-  l.first_offset = *read_position_;
-  l.next_offset = *read_position_;
-  std::size_t inflated = 0;
-  // What is queued keeps to the partition's share; what comes out of it does, too, but for one record batch.
-  const std::size_t enough = std::clamp<std::size_t>(quota_ - std::min(leased_bytes_, quota_), 1, detail::inflated_per_lease);
-  bool views_the_response = false;
-  std::int32_t last_epoch = -1;
-  failure bad;
-  wire::batch_cursor cursor(from.bytes);
-  wire::batch_view batch;
-  while (inflated < enough && cursor.next(batch)) {
-    const std::size_t before = l.segments.size();
-    bad = add_batch(l, from, batch, context, inflated);
-    if (bad) break;
-    views_the_response |= l.segments.size() > before && batch.header.codec() == wire::codec::none;
-    l.next_offset = std::max(l.next_offset, batch.header.next_offset());
-    last_epoch = batch.header.leader_epoch;
-    from.bytes = from.bytes.subspan(batch.bytes.size());
-    queued_bytes_ -= batch.bytes.size();
-  }
-  if (views_the_response) {
-    l.buffers.push_back(from.buffer);
-    if (context.pool.is_tight()) copy_out(l, context);
-  }
-  l.charge += inflated;
-  if (!bad && from.bytes.empty()) l.next_offset = std::max(l.next_offset, from.next_offset);
-  if (l.segments.empty()) {  // nothing but control batches and aborted ones
-    tracker_.skip(l.next_offset, last_epoch);
-    read_position_ = l.next_offset;
-  }
-  if (bad || !from.bytes.empty()) return bad;
-  bad = std::move(from.error);
-  queue_.pop_front();
-  if (bad && !l.segments.empty()) {  // shown by the next call
-    chunk rest;
-    rest.next_offset = l.next_offset;
-    rest.error = std::move(bad);
-    queue_.push_front(std::move(rest));
-    return {};
-  }
-  return bad;
-}
-
-KAWAIT_DECL failure partition_stream::add_batch(lease& l, chunk& from, const wire::batch_view& batch, const hand_out_context& context,
-                                                std::size_t& inflated) {
-  const wire::batch_header& header = batch.header;
-  if (context.check_crcs) {
-    if (failure bad = wire::check_crc(batch)) return bad;
-  }
-  const bool filters = context.read_committed && !KAWAIT_MUTANT(shows_aborted_records);
-  const bool skipped = filters && !header.is_control() && from.aborted.skips(header);
-  if (skipped || header.next_offset() <= l.first_offset || (header.is_control() && !context.read_committed)) return {};
-  std::span<const std::byte> records = batch.records();
-  wire::slab_ref buffer;
-  if (header.codec() != wire::codec::none) {
-    std::size_t size = 0;
-    failure bad = context.codecs.decompress(header.codec(), records, context.decompression_limit, context.pool, buffer, size);
-    if (!bad) bad = wire::check_count(header, size);
-    if (bad) return bad;
-    records = std::span<const std::byte>(buffer->data(), size);
-  }
-  if (header.is_control()) {
-    if (from.aborted.idle()) return {};
-    wire::control_type type = wire::control_type::other;
-    if (failure bad = wire::parse_control(header, records, type)) return bad;
-    from.aborted.on_control(header, type);
-    return {};
-  }
-  if (header.record_count == 0 || detail::is_empty_from(header, records, l.first_offset)) return {};
-  if (buffer) {
-    inflated += buffer->capacity();
-    l.buffers.push_back(std::move(buffer));
-  } else {
-    l.charge += batch.bytes.size();
-  }
-  l.segments.emplace_back(header, records, l.record_count);
-  l.record_count += static_cast<std::uint32_t>(header.record_count);
-  return {};
-}
-
-// Above half the budget a lease that owns less than a quarter of the response gets a slab of its own, so that a stalled one pins no
-// more than its own bytes.
-KAWAIT_DECL void partition_stream::copy_out(lease& l, const hand_out_context& context) {
-  if (l.charge >= l.buffers.back()->capacity() / 4) return;
-  wire::slab_ref own = context.pool.acquire(l.charge);
-  std::byte* to = own->data();
-  for (lease_segment& segment : l.segments) {
-    if (segment.header.codec() != wire::codec::none) continue;
-    std::memcpy(to, segment.records.data(), segment.records.size());
-    segment.records = std::span<const std::byte>(to, segment.records.size());
-    to += segment.records.size();
-  }
-  l.buffers.back() = std::move(own);
 }
 
 KAWAIT_DECL void partition_stream::drop_queue() {
@@ -319,14 +160,24 @@ KAWAIT_DECL std::optional<offset_and_epoch> partition_stream::fetch_position() c
 KAWAIT_DECL bool partition_stream::wants_fetch() noexcept {
   // Half of its share is enough to read ahead: so the queues of all partitions stay, with what is under way, below half the budget,
   // and nothing is copied out as long as readers keep up.
-  if (held_bytes() >= quota_ || queued_bytes_ >= quota_ / 2) {
+  const std::size_t window = quota_ + ahead_;
+  if (held_bytes() >= window || queued_bytes_ >= window / 2) {
     full_ = true;
-  } else if (queue_.empty() || (held_bytes() < quota_ / 2 && queued_bytes_ < quota_ / 4)) {
+  } else if (queue_.empty() || (held_bytes() < window / 2 && queued_bytes_ < window / 4)) {
     full_ = false;  // also where a reader keeps most of the share in hand and asks for more: it waits for nobody but us
   }
   // Behind a bad batch that the reader has not reached yet the same would be fetched, and queued, again and again.
   const bool meets_error = !queue_.empty() && queue_.back().error;
   return !full_ && !paused_ && !meets_error && fetch_position().has_value();
+}
+
+KAWAIT_DECL std::size_t partition_stream::fetch_room() const noexcept {
+  // One that is a byte too large is left out, unless it is the answer's first. So what others have counts, too: batches that are filled
+  // up to a limit differ by a record or two, and one's own may have been sent before they were full. But not much: what comes beyond
+  // the last whole batch comes in vain.
+  const std::size_t batch = largest_batch_ == 0 ? usual_batch_ : std::max(largest_batch_, std::min(usual_batch_, 2 * largest_batch_));
+  const std::size_t window = quota_ + ahead_;
+  return std::max(window - std::min(held_bytes(), window - 1), batch + batch / 16);
 }
 
 KAWAIT_DECL void partition_stream::ask_for_more() {
@@ -337,6 +188,7 @@ KAWAIT_DECL void partition_stream::on_fetched(chunk data, const wire::records_su
   if (summary.next_offset >= 0) {
     std::get<flowing>(state_).fetch_position = offset_and_epoch(summary.next_offset, summary.leader_epoch);
   }
+  if (summary.batches > 0) largest_batch_ = std::max(summary.largest_batch, largest_batch_ - largest_batch_ / 128);
   end_seen_.reset();
   passed_over_ = 0;
   data.next_offset = std::get<flowing>(state_).fetch_position.offset;
@@ -383,6 +235,7 @@ KAWAIT_DECL void partition_stream::on_released(lease& l) {
   tracker_.released(l.ticket);
   const bool was_blocked = has_leases_over_quota();
   leased_bytes_ -= l.charge;
+  is_moving_ = true;
   ask_for_more();
   if (was_blocked && is_readable()) wake_readers();
   if (has_hole()) wake_readers();

@@ -112,6 +112,7 @@ KAWAIT_DECL failure summarize(std::span<const std::byte> records, records_summar
     if (KAWAIT_MUTANT(takes_last_record_plus_one)) out.next_offset = batch.header.base_offset + batch.header.record_count;
     out.leader_epoch = batch.header.leader_epoch;
     out.bytes += batch.bytes.size();
+    out.largest_batch = std::max(out.largest_batch, batch.bytes.size());
   }
   return cursor.error();
 }
