@@ -173,7 +173,8 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
     if (!e.outcome && o->in_hand > 0) {
       fail(invariant::drained_first, c.name + " gave " + o->name.to_string() + " up with work in hand, before the deadline");
     }
-    if (!e.outcome && !c.manual && o->began && o->turn == 0 && is_sound(book_of(*o)) && !plan_.is_hostile() && served_in_time_) {
+    const bool has_turned = o->turn > 0 || o->resets != c.resets;  // what was done before counts no more
+    if (!e.outcome && !c.manual && o->began && !has_turned && is_sound(book_of(*o)) && !plan_.is_hostile() && served_in_time_) {
       // What is done is committed: the low-water mark of this stay. A commit that is served late takes one back that came after it.
       const auto committed = broker_.committed(group, o->name.topic, o->name.partition);
       const auto run = o->done.find(o->base);
