@@ -185,7 +185,7 @@ std::optional<std::string> oracle::unsettled(bool strictly) {
     }
     std::int64_t last = -1;
     for (auto i = b.at.rbegin(); i != b.at.rend() && last < 0; ++i) {
-      if (ledger_.is_wanted(*i->second)) last = i->first;
+      if (ledger_.first_missing(where, i->first, i->first + 1, true)) last = i->first;
     }
     // An earlier commit that was held up on a connection since closed may come behind, and stand until the next.
     if ((b.sought || has_manual_ || !prompt_) && !strictly) continue;

@@ -288,6 +288,29 @@ TEST_CASE("a late commit of an earlier owner is not sent", "[group]") {
   }
 }
 
+// What is done while a commit is under way is another's to commit.
+TEST_CASE("of two commits that overlap neither is told the other's unanswered", "[group]") {
+  for (const auto g : generations) {
+    CAPTURE(static_cast<int>(g));
+    ready t(g);
+    t.s.otherwise = [](const testing::request_view& r) {
+      return r.api == api_key::offset_commit ? fault::answered_late(50ms) : fault();
+    };
+    std::vector<std::error_code> told;
+    const auto commit = [&] {
+      t.a.consumer().async_commit([&](std::error_code ec, const kawait::commit_result&) { told.push_back(ec); });
+    };
+    commit();
+    t.s.world.advance(10ms);
+    t.s.write_all(2);
+    t.s.world.advance(10ms);
+    commit();
+    REQUIRE(t.s.until([&] { return told.size() == 2; }, 5s));
+    CHECK(told == std::vector<std::error_code>(2));
+    CHECK(t.s.broker.committed("g", "orders", 0) == 20);
+  }
+}
+
 // How each partition's drain went.
 struct drains final : kawait::observer {
   void on_drained(const drained& d) override { outcomes.push_back(d.outcome.code); }

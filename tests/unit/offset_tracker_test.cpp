@@ -209,29 +209,29 @@ TEST_CASE("offset_tracker: what is in hand below a truncation is still to be don
   }
 }
 
-TEST_CASE("offset_tracker: only a commit that covers what is done, and was not confirmed, is one to wait for", "[offset_tracker]") {
+TEST_CASE("offset_tracker: an offset is being committed while one that covers it is under way, and none was confirmed", "[offset_tracker]") {
   auto tracker = started_at(0);
   const auto a = tracker.open(0, 10, 1);
-  const auto named = tracker.on_commit_sent({20, 1});
-  CHECK_FALSE(tracker.is_being_committed());  // nothing is done
-  tracker.on_commit_failed(named);
   tracker.done(a, 6);
-  CHECK_FALSE(tracker.is_being_committed());
+  CHECK_FALSE(tracker.is_being_committed(6));
   const auto older = tracker.on_commit_sent({4, 1});
-  CHECK_FALSE(tracker.is_being_committed());
+  CHECK_FALSE(tracker.is_being_committed(6));
   const auto same = tracker.on_commit_sent({6, 1});
-  CHECK(tracker.is_being_committed());
+  CHECK(tracker.is_being_committed(6));
+  CHECK(tracker.is_being_committed(5));
   tracker.on_committed(older);
-  CHECK(tracker.is_being_committed());
+  CHECK(tracker.is_being_committed(6));
+  CHECK_FALSE(tracker.is_being_committed(4));
+  CHECK_FALSE(tracker.is_being_committed(7));
   SECTION("confirmed: another of the same is nobody's concern") {
     tracker.on_committed(same);
-    CHECK_FALSE(tracker.is_being_committed());
+    CHECK_FALSE(tracker.is_being_committed(6));
     tracker.on_commit_sent({6, 1});
-    CHECK_FALSE(tracker.is_being_committed());
+    CHECK_FALSE(tracker.is_being_committed(6));
   }
   SECTION("failed: it is due") {
     tracker.on_commit_failed(same);
-    CHECK_FALSE(tracker.is_being_committed());
+    CHECK_FALSE(tracker.is_being_committed(6));
     CHECK(tracker.uncommitted() == mark({6, 1}));
   }
 }

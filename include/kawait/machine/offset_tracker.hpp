@@ -60,8 +60,8 @@ class offset_tracker {
   /// The last offset the broker confirmed since the restart.
   std::optional<offset_and_epoch> committed() const { return committed_; }
   bool commit_in_flight() const noexcept { return !commits_.empty(); }
-  /// committable() is not confirmed, and a commit of it or of a later offset is under way: it would not be sent again.
-  KAWAIT_DECL bool is_being_committed() const noexcept;
+  /// A commit of `offset` or of a later one is under way, and none was confirmed.
+  KAWAIT_DECL bool is_being_committed(std::int64_t offset) const noexcept;
 
   /// The first offset that is not done of an abandoned batch: no commit goes past it.
   std::optional<std::int64_t> abandoned() const { return hole_; }

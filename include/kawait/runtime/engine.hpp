@@ -224,10 +224,11 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void on_truncated(partition_stream& stream, const offset_and_epoch& end);
   KAWAIT_DECL void on_sent_away(partition_stream& stream, std::int32_t node, std::int32_t follower);
   // --- Commits (impl/engine_commits.ipp).
+  using awaited_commits = std::vector<std::pair<stream_ptr, offset_and_epoch>>;  // and the offset that each is to have committed
   using sent_commits = std::vector<std::pair<stream_ptr, machine::offset_tracker::commit_id>>;
   KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_done(std::vector<stream_ptr> streams, net::time_point deadline);
   KAWAIT_DECL void warn_of_hole(partition_stream& stream);
-  KAWAIT_DECL asio::awaitable<void> commits_settled(std::vector<stream_ptr> streams, net::time_point deadline);
+  KAWAIT_DECL asio::awaitable<awaited_commits> commits_settled(std::vector<stream_ptr> streams, net::time_point deadline);
   KAWAIT_DECL void settle(const sent_commits& sent, const std::vector<machine::commit_outcome>& outcomes);
   KAWAIT_DECL asio::awaitable<result<committed_offsets>> ask_committed(std::vector<topic_partition> partitions,
                                                                        net::time_point deadline);

@@ -23,7 +23,7 @@ class fetch_scheduler {
 
   /// Looks at a partition anew: its position, demand, leader or room has changed.
   KAWAIT_DECL void update(partition_stream& stream);
-  /// An answer brought something of it, or said that there is nothing: how far ahead it is read is decided, and it is looked at anew.
+  /// A request for it was answered, or failed: how far ahead it is read is decided, and it is looked at anew.
   KAWAIT_DECL void on_answered(partition_stream& stream);
   /// It is not ours any more.
   KAWAIT_DECL void remove(const topic_id_partition& partition);
@@ -64,7 +64,7 @@ class fetch_scheduler {
   const options& options_;
   fetch_budget budget_;
   read_ahead ahead_;
-  std::size_t usual_batch_ = 0;  // the largest that any partition had
+  std::size_t largest_batch_ = 0;  // that any partition had, but for a sixteenth
   std::map<std::int32_t, std::unique_ptr<fetcher>> fetchers_;
   std::unordered_map<topic_id_partition, placement> placements_;
   bool stopped_ = false;

@@ -131,6 +131,8 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   bool at_end() const noexcept { return end_seen_ && queue_.empty() && read_position_ == end_seen_ && !is_ended(); }
   /// A broker had nothing to read at `offset`, and now.
   KAWAIT_DECL void on_end_seen(std::int64_t offset);
+  /// It had not. That may be below the end of the log: compaction has left nothing of the last offsets.
+  bool was_end(std::int64_t offset) const noexcept { return end_seen_ == offset; }
   /// A broker had something there that it did not send.
   void on_more_seen() noexcept {
     end_seen_.reset();
@@ -149,17 +151,22 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL bool wants_fetch() noexcept;
   KAWAIT_DECL void on_fetched(chunk data, const wire::records_summary& summary);
   std::size_t held_bytes() const noexcept { return queued_bytes_ + leased_bytes_; }
-  /// The most that an answer should bring of it: what its share has room for, or a record batch as large as it had of late, which it
-  /// may have anyway. An answer of many partitions has those only that fit into what was asked for.
+  /// What may be queued of an answer, and the record batch that reaches beyond it; at least one.
+  KAWAIT_DECL std::size_t room() const noexcept;
+  /// The most that an answer should bring of it: what there is room for, or a record batch as large as it had of late, which it may have
+  /// anyway. An answer of many partitions has those only that fit into what was asked for.
   KAWAIT_DECL std::size_t fetch_room() const noexcept;
   /// Of late; 0: unknown.
   std::size_t largest_batch() const noexcept { return largest_batch_; }
-  /// What other partitions' are like.
-  void set_usual_batch(std::size_t bytes) noexcept { usual_batch_ = bytes; }
+  /// The largest that any partition of the consumer had.
+  void set_largest_elsewhere(std::size_t bytes) noexcept { largest_elsewhere_ = bytes; }
   /// So much more than its share may be queued. What its readers hold keeps to the share.
-  void set_ahead(std::size_t bytes) noexcept { ahead_ = bytes; }
+  void set_ahead(std::size_t bytes) noexcept {
+    ahead_ = bytes;
+    if (bytes > 0) is_moving_ = false;
+  }
   std::size_t ahead() const noexcept { return ahead_; }
-  /// A batch of it came back: it is being read.
+  /// A batch of it came back since it was let go ahead last: it is being read.
   bool is_moving() const noexcept { return is_moving_; }
   /// Below what its own batches in hand fill, its reader is told: nothing is fetched until he releases some.
   void set_quota(std::size_t bytes) {
@@ -241,7 +248,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   std::size_t quota_ = 0;
   std::size_t ahead_ = 0;
   std::size_t largest_batch_ = 0;
-  std::size_t usual_batch_ = 0;
+  std::size_t largest_elsewhere_ = 0;
   bool is_moving_ = false;
   bool done_is_required_ = true;
   bool full_ = false;

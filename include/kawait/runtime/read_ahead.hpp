@@ -17,19 +17,23 @@ class read_ahead {
   /// `bytes` are what all of the places may bring.
   explicit read_ahead(std::size_t bytes) noexcept : each_(bytes / std::tuple_size_v<decltype(places_)>) {}
 
-  /// An answer brought data of `stream`, or told its end. Gives it a place if it is to have one now, or takes its own. Returns whoever
-  /// lost an unused one thereby: the broker has been told more for it than holds now.
+  /// A request for `stream` was answered. Gives it a place if it is to have one now, or takes its own. Returns who lost an unused one
+  /// thereby, and lives: the broker has been told more for it than holds now.
   KAWAIT_DECL std::shared_ptr<partition_stream> on_answered(partition_stream& stream, isolation_level isolation);
 
  private:
   using place = std::weak_ptr<partition_stream>;
 
-  static KAWAIT_DECL bool has_more(const partition_stream& stream, isolation_level isolation);
-  static KAWAIT_DECL bool is_vacant(const std::shared_ptr<partition_stream>& holder, isolation_level isolation);
+  KAWAIT_DECL bool is_awaited(isolation_level isolation) const;
+  /// The place that it may have now, which may be its own.
+  KAWAIT_DECL place* find(const partition_stream& stream, isolation_level isolation);
+
+  KAWAIT_DECL static bool has_more(const partition_stream& stream, isolation_level isolation);
+  KAWAIT_DECL static bool is_vacant(const std::shared_ptr<partition_stream>& holder, isolation_level isolation);
 
   std::array<place, 4> places_;
   std::size_t each_;
-  bool is_awaited_ = false;  // somebody found none
+  place awaited_;  // who found none first, and is to have the next
 };
 
 }  // namespace kawait::runtime

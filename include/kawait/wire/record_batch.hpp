@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <unordered_set>
@@ -111,8 +112,10 @@ struct records_summary {
   std::size_t largest_batch = 0;  ///< Bytes of the largest of them.
 };
 
-/// Walks the headers only. If it fails, `out` is about the batches before the bad one, whose offset the position is then.
-KAWAIT_DECL failure summarize(std::span<const std::byte> records, records_summary& out);
+/// Walks the headers only, and no further than `most` bytes and the batch that reaches beyond them. If it fails, `out` is about the
+/// batches before the bad one, whose offset the position is then.
+KAWAIT_DECL failure summarize(std::span<const std::byte> records, records_summary& out,
+                              std::size_t most = std::numeric_limits<std::size_t>::max());
 
 /// What a control batch says.
 enum class control_type : std::int16_t {

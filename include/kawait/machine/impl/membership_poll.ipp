@@ -56,8 +56,14 @@ KAWAIT_DECL membership::effect membership::poll_leaving(time_point now) {
       finish_leaving(l.rejoin);
       return poll(now);
     }
-    time_point cut_at = leases_.empty() ? now + interval_ : time_point::min();
-    for (const auto& entry : leases_) cut_at = std::max(cut_at, std::get<released>(entry.second.phase).deadline);
+    // Of what is to be given up at several times the first counts: the broker expels who keeps it longer, and takes no commit of his.
+    time_point cut_at = leases_.empty() ? now + interval_ : never, last = time_point::min();
+    for (const auto& [partition, each] : leases_) {
+      const time_point deadline_of_it = std::get<released>(each.phase).deadline;
+      last = std::max(last, deadline_of_it);
+      if (unanswered_.count(partition) > 0) cut_at = std::min(cut_at, deadline_of_it);
+    }
+    if (cut_at == never) cut_at = last;  // what is unanswered is of partitions that were abandoned
     auto wait = wait_for_commits(!unanswered_.empty(), cut_at, now);
     if (!wait) {
       // Behind a heartbeat that is under way it would be served no sooner: a broker serves a connection's requests one by one.

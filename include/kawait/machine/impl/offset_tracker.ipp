@@ -100,9 +100,9 @@ KAWAIT_DECL std::optional<offset_and_epoch> offset_tracker::uncommitted() const 
   return mark_;
 }
 
-KAWAIT_DECL bool offset_tracker::is_being_committed() const noexcept {
-  if (!mark_ || (committed_ && committed_->offset >= mark_->offset)) return false;
-  return std::any_of(commits_.begin(), commits_.end(), [&](const commit& c) { return c.offset.offset >= mark_->offset; });
+KAWAIT_DECL bool offset_tracker::is_being_committed(std::int64_t offset) const noexcept {
+  if (committed_ && committed_->offset >= offset) return false;
+  return std::any_of(commits_.begin(), commits_.end(), [offset](const commit& c) { return c.offset.offset >= offset; });
 }
 
 KAWAIT_DECL offset_tracker::commit_id offset_tracker::on_commit_sent(const offset_and_epoch& offset) {

@@ -9,6 +9,14 @@
 
 namespace kawait::runtime {
 
+namespace detail {
+
+inline void drop_settled(std::vector<std::pair<stream_ptr, offset_and_epoch>>& awaited) {
+  std::erase_if(awaited, [](const auto& a) { return !a.first->tracker().is_being_committed(a.second.offset); });
+}
+
+}  // namespace detail
+
 KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> engine::commit_done(std::vector<stream_ptr> streams,
                                                                                       net::time_point deadline) {
   const auto self = shared_from_this();
@@ -68,27 +76,33 @@ KAWAIT_DECL void engine::settle(const sent_commits& sent, const std::vector<mach
   committed_.notify_all();
 }
 
-// What a commit under way covers would not be sent again: its success would be claimed before it is one. Others are not waited for: who
-// commits by name all the time always has one under way.
-KAWAIT_DECL asio::awaitable<void> engine::commits_settled(std::vector<stream_ptr> streams, net::time_point deadline) {
+// What a commit under way covers is not sent again, so that its end is ours; whatever is done, or committed by name, meanwhile is not:
+// there might be something each time we look. What is left at the deadline is returned. Between the last look and the commit that is
+// sent for the rest nothing must suspend, or another's may come under way.
+KAWAIT_DECL asio::awaitable<engine::awaited_commits> engine::commits_settled(std::vector<stream_ptr> streams,
+                                                                             net::time_point deadline) {
   releases_->drain();
+  awaited_commits left;
   for (const auto& stream : streams) {
-    while (stream->tracker().is_being_committed() && !is_over() && environment_.now() < deadline) {
-      co_await committed_.wait_until(deadline);
-      const auto state = co_await asio::this_coro::cancellation_state;
-      if (state.cancelled() != asio::cancellation_type::none) co_return;
-    }
+    if (const auto mark = stream->tracker().committable()) left.emplace_back(stream, *mark);
   }
+  for (;;) {
+    detail::drop_settled(left);
+    if (left.empty() || is_over() || environment_.now() >= deadline) break;
+    co_await committed_.wait_until(deadline);
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) break;
+  }
+  co_return left;
 }
 
 KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> engine::commit_all_done(std::vector<stream_ptr> streams,
                                                                                           net::time_point deadline) {
   const auto self = shared_from_this();
-  co_await commits_settled(streams, deadline);
-  auto outcomes = co_await commit_done(streams, deadline);
-  for (const auto& stream : streams) {
-    if (!stream->tracker().is_being_committed()) continue;  // our own was answered
-    const machine::commit_item item(stream->id(), stream->topic(), *stream->tracker().committable());
+  const auto unanswered = co_await commits_settled(streams, deadline);
+  auto outcomes = co_await commit_done(std::move(streams), deadline);
+  for (const auto& [stream, mark] : unanswered) {
+    const machine::commit_item item(stream->id(), stream->topic(), mark);
     outcomes.emplace_back(item, failure(errc::request_timeout, "an earlier commit is still unanswered"));
   }
   co_return outcomes;

@@ -44,7 +44,7 @@ KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
   if (std::exchange(place.node, node) != node) stream.on_more_seen();  // what one broker answered tells nothing of another's log
   if (!leader) return;
   const offset_and_epoch from = *stream.fetch_position();
-  stream.set_usual_batch(usual_batch_);
+  stream.set_largest_elsewhere(largest_batch_);
   const auto most = static_cast<std::size_t>(options_.max_partition_fetch_bytes);
   const auto limit = static_cast<std::int32_t>(std::min(stream.fetch_room(), most));
   at(node).set(id, machine::fetch_session::position(from.offset, leader->epoch, from.leader_epoch, limit));
@@ -52,8 +52,8 @@ KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
 
 KAWAIT_DECL void fetch_scheduler::on_answered(partition_stream& stream) {
   if (stopped_) return;
-  if (stream.largest_batch() > usual_batch_ + usual_batch_ / 16) {
-    usual_batch_ = stream.largest_batch();
+  if (stream.largest_batch() > largest_batch_ + largest_batch_ / 16) {
+    largest_batch_ = stream.largest_batch();
     update_all();
   }
   if (const auto other = ahead_.on_answered(stream, options_.isolation)) update(*other);

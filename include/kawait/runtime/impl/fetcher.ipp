@@ -53,6 +53,9 @@ KAWAIT_DECL void fetcher::set(const topic_id_partition& partition, const machine
     if (!std::exchange(serving_urgent_, true)) tasks_.spawn(serve_urgent());
     return;
   }
+  // Else what was asked for beside the session before a seek would be taken for what is asked for now, once it gets there again, and the
+  // session be answered with what comes before it, again and again.
+  urgent_.erase(partition);
   session_.set(partition, position);
   changed_.notify_all();
 }
@@ -230,14 +233,14 @@ KAWAIT_DECL void fetcher::deliver(const protocol::fetch_response& response, cons
     }
   }
   // An answer that is about full may have left out others.
-  if (!more_is_known_ && bytes > budget_.response_limit() / 2) more_is_known_ = knows_of_more();
+  if (!more_is_known_ && one_shot.empty() && bytes > budget_.response_limit() / 2) more_is_known_ = knows_of_more();
   look_for_ends(response, one_shot);
 }
 
 KAWAIT_DECL bool fetcher::knows_of_more() const {
   return session_.any_wanted([this](const topic_id_partition& partition, std::int64_t offset) {
     const auto stream = host_.find_stream(partition);
-    return stream && offset < stream->end_of_log(options_.isolation);
+    return stream && offset < stream->end_of_log(options_.isolation) && !stream->was_end(offset);
   });
 }
 
@@ -285,7 +288,8 @@ KAWAIT_DECL void fetcher::deliver_partition(partition_stream& stream, const fetc
   if (data.records && !data.records->empty()) {
     wire::records_summary summary;
     chunk fetched;
-    fetched.error = wire::summarize(*data.records, summary);
+    // Where batches are smaller than what was asked for, more of them than there is room for.
+    fetched.error = wire::summarize(*data.records, summary, stream.room());
     fetched.bytes = data.records->first(summary.bytes);
     fetched.buffer = buffer;
     if (budget_.pool().is_tight() && summary.bytes < buffer->capacity() / 4) {

@@ -158,8 +158,8 @@ KAWAIT_DECL std::optional<offset_and_epoch> partition_stream::fetch_position() c
 }
 
 KAWAIT_DECL bool partition_stream::wants_fetch() noexcept {
-  // Half of its share is enough to read ahead: so the queues of all partitions stay, with what is under way, below half the budget,
-  // and nothing is copied out as long as readers keep up.
+  // Half of that is enough to read ahead: so the queues of partitions stay, with what is under way, below half the budget, and nothing is
+  // copied out as long as readers keep up.
   const std::size_t window = quota_ + ahead_;
   if (held_bytes() >= window || queued_bytes_ >= window / 2) {
     full_ = true;
@@ -171,13 +171,18 @@ KAWAIT_DECL bool partition_stream::wants_fetch() noexcept {
   return !full_ && !paused_ && !meets_error && fetch_position().has_value();
 }
 
+KAWAIT_DECL std::size_t partition_stream::room() const noexcept {
+  const std::size_t window = quota_ + ahead_;
+  return window - std::min(held_bytes(), window - 1);
+}
+
 KAWAIT_DECL std::size_t partition_stream::fetch_room() const noexcept {
   // One that is a byte too large is left out, unless it is the answer's first. So what others have counts, too: batches that are filled
   // up to a limit differ by a record or two, and one's own may have been sent before they were full. But not much: what comes beyond
-  // the last whole batch comes in vain.
-  const std::size_t batch = largest_batch_ == 0 ? usual_batch_ : std::max(largest_batch_, std::min(usual_batch_, 2 * largest_batch_));
-  const std::size_t window = quota_ + ahead_;
-  return std::max(window - std::min(held_bytes(), window - 1), batch + batch / 16);
+  // what there is room for comes in vain.
+  const std::size_t others = largest_batch_ == 0 ? largest_elsewhere_ : std::min(largest_elsewhere_, largest_batch_ + largest_batch_ / 4);
+  const std::size_t batch = std::max(largest_batch_, others);
+  return std::max(room(), batch + batch / 16);
 }
 
 KAWAIT_DECL void partition_stream::ask_for_more() {

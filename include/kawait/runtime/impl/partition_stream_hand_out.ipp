@@ -76,14 +76,14 @@ KAWAIT_DECL failure partition_stream::fill(lease& l, chunk& from, const hand_out
   l.first_offset = *read_position_;
   l.next_offset = *read_position_;
   std::size_t inflated = 0;
-  // What comes out of the queue keeps to the partition's share, but for one record batch.
-  const std::size_t room = std::max<std::size_t>(quota_ - std::min(leased_bytes_, quota_), 1);
+  // What comes out of the queue keeps to the partition's share, but for one record batch; and leaves room for a second of the kind.
+  const std::size_t enough = std::max<std::size_t>(std::min(quota_ / 2, quota_ - std::min(leased_bytes_, quota_)), 1);
   bool views_the_response = false;
   std::int32_t last_epoch = -1;
   failure bad;
   wire::batch_cursor cursor(from.bytes);
   wire::batch_view batch;
-  while (inflated < detail::inflated_per_lease && l.charge + inflated < room && cursor.next(batch)) {
+  while (inflated < detail::inflated_per_lease && l.charge + inflated < enough && cursor.next(batch)) {
     const std::size_t before = l.segments.size();
     bad = add_batch(l, from, batch, context, inflated);
     if (bad) break;

@@ -102,11 +102,11 @@ KAWAIT_DECL bool batch_cursor::next(batch_view& out) {
   return true;
 }
 
-KAWAIT_DECL failure summarize(std::span<const std::byte> records, records_summary& out) {
+KAWAIT_DECL failure summarize(std::span<const std::byte> records, records_summary& out, std::size_t most) {
   out = records_summary();
   batch_cursor cursor(records);
   batch_view batch;
-  while (cursor.next(batch)) {
+  while (out.bytes < most && cursor.next(batch)) {
     if (out.batches++ == 0) out.first_offset = batch.header.base_offset;
     out.next_offset = batch.header.next_offset();
     if (KAWAIT_MUTANT(takes_last_record_plus_one)) out.next_offset = batch.header.base_offset + batch.header.record_count;
