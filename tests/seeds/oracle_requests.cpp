@@ -202,11 +202,9 @@ void oracle::on_fetch(client& c, const request_view& v) {
   // Epoch 0 begins a session, -1 is none; else what is listed is added to what the session has.
   auto& wanted = q->session_epoch < 0 ? once : sessions_[{c.name, v.node}];
   if (q->session_epoch <= 0) wanted.clear();
-  std::set<topic_id_partition> named;
   for (const auto& t : q->topics) {
-    for (const auto& p : t.partitions) named.insert(topic_id_partition(t.topic_id, p.partition));
+    for (const auto& p : t.partitions) wanted.insert(topic_id_partition(t.topic_id, p.partition));
   }
-  wanted.insert(named.begin(), named.end());
   for (const auto& t : q->forgotten_topics_data) {
     for (const std::int32_t p : t.partitions) wanted.erase(topic_id_partition(t.topic_id, p));
   }
@@ -219,8 +217,8 @@ void oracle::on_fetch(client& c, const request_view& v) {
       fail(invariant::within_ownership, c.name + " fetches " + name->to_string() + ", which it is giving up or has not");
     }
     // A request that was made before the partition was lost, and held back by a quota, comes when it is assigned anew.
-    const bool is_meant = named.contains(where) || o->since + lag() < world_.now();
-    if (o->at == phase::owned && is_meant && !o->asked_offset && !o->sought && o->turn == 0 && !o->began) {
+    const bool is_of_now = o->since + lag() < world_.now();
+    if (o->at == phase::owned && is_of_now && !o->asked_offset && !o->sought && o->turn == 0 && !o->began) {
       fail(invariant::within_ownership, c.name + " fetches " + name->to_string() + " before it has asked for its offset");
     }
   }

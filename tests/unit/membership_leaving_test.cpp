@@ -163,7 +163,7 @@ TEST_CASE("membership leaving while it reconciles drains the rest, too (points 2
   CHECK(t.run() == "revoke A1#2 within 270000");
   t.now += 1s;
   t.m.leave(leave_kind::default_);
-  CHECK(t.run() == "revoke A0#1 within 270000");
+  CHECK(t.run() == "revoke A0#1 within 269000");
   t.drained("A0", 1);
   t.now += 1s;
   CHECK(t.run() == "");
