@@ -132,6 +132,12 @@ void oracle::on_unanswered(const request_view& v) {
 void oracle::on_commit(client& c, const request_view& v) {
   const auto q = decode<protocol::offset_commit_request>(v);
   if (!q) return;
+  for (const auto& t : q->topics) {
+    for (const auto& p : t.partitions) {
+      const auto name = name_of(ledger_, t, p.partition_index, v.version);
+      if (name && v.version < 10) note_heir(c, *name);
+    }
+  }
   if (v.at > v.came + request_timeout) {
     // The node was frozen. Whoever sent it has given it up, closed the connection, and may have committed more: it is out of his hands.
     return reach("request: a commit served after its time");
@@ -142,7 +148,6 @@ void oracle::on_commit(client& c, const request_view& v) {
     for (const auto& p : t.partitions) {
       const auto name = name_of(ledger_, t, p.partition_index, v.version);
       if (!name) continue;
-      if (v.version < 10) note_heir(c, *name);
       check_commit(c, *name, p.committed_offset, q->generation_id_or_member_epoch);
       const ownership* o = c.live(*name);
       all_live = all_live && o;
