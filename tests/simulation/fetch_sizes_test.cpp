@@ -71,7 +71,9 @@ std::size_t fetches_of(const std::vector<int>& batches) {
   std::vector<std::int32_t> every(batches.size());
   std::iota(every.begin(), every.end(), 0);
   assigned r(w, b, every, settings);
+  const auto began = w.now();
   REQUIRE(r.reads(all));
+  CHECK(w.now() - began < 500ms);  // fetch.max.wait.ms: nobody has waited for a request that was parked
   for (const auto& [p, offsets] : r.seen) CHECK(offsets == range(0, batches[static_cast<std::size_t>(p)]));
   return counted->count;
 }

@@ -312,8 +312,9 @@ KAWAIT_DECL void fetcher::deliver_partition(partition_stream& stream, const fetc
   } else {
     stream.on_more_seen();
   }
-  more_is_known_ |= next && !is_end && stream.wants_fetch();
   host_.on_fetch_answered(stream);
+  // What goes on beside the session, or has no room, is nothing that the session's next request would bring at once.
+  more_is_known_ |= next && !is_end && session_.wants(stream.id().partition);
 }
 
 }  // namespace kawait::runtime
