@@ -117,8 +117,8 @@ class config {
   /// fetch.buffer.bytes: fetched and decompressed data of all partitions, read or not. Default 32 MiB, 1 MiB to 1 TiB. Half of it is
   /// shared out evenly among the partitions, a quarter goes round among those that have more and are being read, which are fetched
   /// ahead. May be exceeded by one response, by the record batch that is being decompressed, and by record batches, decompressed or not,
-  /// that are larger than a partition's share: each partition may hold one such, or two that together are no larger than another's (a
-  /// broker sends at least one record batch, whatever its size), or those whose batches nobody releases would stop the rest.
+  /// that are larger than a partition's share: each partition may hold one that reaches beyond it (a broker sends at least one record
+  /// batch, whatever its size), or those whose batches nobody releases would stop the rest.
   KAWAIT_DECL config& fetch_buffer_bytes(std::size_t bytes);
 
   /// decompression.limit.bytes: the most that one record batch may decompress to; more is errc::decompression_limit. Default 64 MiB, at

@@ -132,7 +132,7 @@ TEST_CASE("offset_tracker: after a restart older tickets and commits are nobody'
 
   tracker.restart(offset_and_epoch(5));
   CHECK_FALSE(tracker.committable());
-  CHECK_FALSE(tracker.commit_in_flight());
+  CHECK_FALSE(tracker.is_being_committed(10));
   CHECK(tracker.open_count() == 0);
   const auto b = tracker.open(5, 8, 1);
   tracker.done(old, 20);
@@ -243,7 +243,7 @@ TEST_CASE("offset_tracker: uncommitted is what is neither committed nor being co
   tracker.done(a, 4);
   CHECK(tracker.uncommitted() == mark({4, 1}));
   const auto first = tracker.on_commit_sent({4, 1});
-  CHECK(tracker.commit_in_flight());
+  CHECK(tracker.is_being_committed(4));
   CHECK_FALSE(tracker.uncommitted());
   tracker.done(a, 6);
   CHECK(tracker.uncommitted() == mark({6, 1}));
@@ -256,7 +256,7 @@ TEST_CASE("offset_tracker: uncommitted is what is neither committed nor being co
     CHECK_FALSE(tracker.uncommitted());
     tracker.on_committed(second);
     CHECK_FALSE(tracker.uncommitted());
-    CHECK_FALSE(tracker.commit_in_flight());
+    CHECK_FALSE(tracker.is_being_committed(6));
   }
   SECTION("the second fails: it is due again") {
     tracker.on_commit_failed(second);

@@ -34,6 +34,12 @@ struct busy : rig {
   void read_all() {
     while (held l = take()) give_back(std::move(l));
   }
+  /// Shows that it is being read, and has more.
+  std::shared_ptr<kawait::runtime::partition_stream> asks(read_ahead& r) {
+    answered(r);
+    read_all();
+    return answered(r);
+  }
   bool is_ahead() const { return stream->ahead() == each; }
 
   std::int64_t next = 0;
@@ -43,9 +49,7 @@ std::vector<std::unique_ptr<busy>> four(read_ahead& r) {
   std::vector<std::unique_ptr<busy>> all;
   for (int i = 0; i < 4; ++i) {
     all.push_back(std::make_unique<busy>());
-    all.back()->answered(r);
-    all.back()->read_all();
-    all.back()->answered(r);
+    all.back()->asks(r);
     REQUIRE(all.back()->is_ahead());
   }
   return all;
@@ -75,9 +79,7 @@ TEST_CASE("read ahead: the places go round, and are given up when what they brou
   read_ahead r(4 * each);
   auto holders = four(r);
   busy fifth;
-  fifth.answered(r);
-  fifth.read_all();
-  fifth.answered(r);
+  fifth.asks(r);
   CHECK(fifth.stream->ahead() == 0);
   // The next holder that is answered has had its turn, of which much is queued.
   holders[2]->answered(r, 500'000);
@@ -100,17 +102,13 @@ TEST_CASE("read ahead: who has nothing to read makes room, and is told for", "[s
   holders[1]->read_all();
   holders[1]->stream->high_watermark = holders[1]->next;
   busy fifth;
-  fifth.answered(r);
-  fifth.read_all();
-  CHECK(fifth.answered(r) == holders[1]->stream);
+  CHECK(fifth.asks(r) == holders[1]->stream);
   CHECK(fifth.is_ahead());
   CHECK(holders[1]->stream->ahead() == 0);
   // One that is gone is nobody's to tell.
   holders[3].reset();
   busy sixth;
-  sixth.answered(r);
-  sixth.read_all();
-  CHECK(sixth.answered(r) == nullptr);
+  CHECK(sixth.asks(r) == nullptr);
   CHECK(sixth.is_ahead());
 }
 
@@ -118,17 +116,13 @@ TEST_CASE("read ahead: who found none first has the next one, however late it is
   read_ahead r(4 * each);
   auto holders = four(r);
   busy far;
-  far.answered(r);
-  far.read_all();
-  far.answered(r);
+  far.asks(r);
   far.read_all();
   holders[0]->answered(r, 500'000);
   holders[0]->read_all();
   // Both are near, and come first.
   busy near;
-  near.answered(r);
-  near.read_all();
-  near.answered(r);
+  near.asks(r);
   CHECK(near.stream->ahead() == 0);
   holders[0]->answered(r);
   CHECK(holders[0]->stream->ahead() == 0);
@@ -140,9 +134,7 @@ TEST_CASE("read ahead: a place that was waited for in vain is its holder's again
   read_ahead r(4 * each);
   auto holders = four(r);
   busy fifth;
-  fifth.answered(r);
-  fifth.read_all();
-  fifth.answered(r);
+  fifth.asks(r);
   for (auto& h : holders) {
     h->answered(r, 500'000);
     CHECK(h->stream->ahead() == 0);
@@ -161,9 +153,7 @@ TEST_CASE("read ahead: one that has ended loses its place, and nobody is told", 
   auto holders = four(r);
   holders[1]->stream->end(kawait::end_reason::revoked);
   busy fifth;
-  fifth.answered(r);
-  fifth.read_all();
-  CHECK(fifth.answered(r) == nullptr);
+  CHECK(fifth.asks(r) == nullptr);
   CHECK(fifth.is_ahead());
 }
 
@@ -177,9 +167,7 @@ TEST_CASE("read ahead: who stands still keeps his place, and no more than that",
   }
   CHECK(most <= 4 * (each + share));
   busy other;
-  other.answered(r);
-  other.read_all();
-  other.answered(r);
+  other.asks(r);
   CHECK(other.stream->ahead() == 0);
 }
 

@@ -59,7 +59,6 @@ class offset_tracker {
 
   /// The last offset the broker confirmed since the restart.
   std::optional<offset_and_epoch> committed() const { return committed_; }
-  bool commit_in_flight() const noexcept { return !commits_.empty(); }
   /// A commit of `offset` or of a later one is under way, and none was confirmed.
   KAWAIT_DECL bool is_being_committed(std::int64_t offset) const noexcept;
 
