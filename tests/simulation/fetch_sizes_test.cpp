@@ -49,14 +49,14 @@ struct fetches final : kawait::observer {
   std::size_t count = 0;
 };
 
-/// Reads all of two hundred partitions, whose shares of the buffer hold half a record batch each.
-std::size_t fetches_of(const std::vector<int>& batches) {
+/// Reads all of so many batches of each partition; of two hundred, shares of the buffer hold half a batch each.
+std::size_t fetches_of(const std::vector<int>& batches, net::duration latency = 1ms) {
   constexpr std::size_t batch = 30'000, buffer = 4 << 20;
   const auto partitions = static_cast<std::int32_t>(batches.size());
   testing::world w;
   testing::broker b(w.executor());
-  b.set_connection_faults([](std::int32_t, const testing::connection_attempt&, testing::connection_plan& plan) {
-    plan.options.down.latency = 1ms;  // reading takes no time: it is not what is waited for
+  b.set_connection_faults([latency](std::int32_t, const testing::connection_attempt&, testing::connection_plan& plan) {
+    plan.options.down.latency = latency;  // reading takes no time: it is not what is waited for
   });
   b.create_topic("orders", partitions);
   std::size_t all = 0;
@@ -88,6 +88,14 @@ TEST_CASE("fetch sizes: of one that has all among many idle ones a fetch brings 
   batches[77] = 200;
   // A sixteenth of the buffer, eight of these batches.
   CHECK(fetches_of(batches) <= 200 / 5);
+}
+
+TEST_CASE("fetch sizes: who is left out of an answer beside a parked request is asked for again, and does not wait for that", "[sizes]") {
+  for (const int partitions : {5, 10, 20, 40, 100, 200, 500}) {
+    CAPTURE(partitions);
+    // So near a broker, the session has been told the end of all that it has while the rest of them are still to be read.
+    fetches_of(std::vector<int>(static_cast<std::size_t>(partitions), 2000 / partitions), 0ms);
+  }
 }
 
 }  // namespace

@@ -123,6 +123,12 @@ class fetcher {
 
  private:
   using asked_partition = std::pair<topic_id_partition, machine::fetch_session::position>;
+  struct urgent_partition {
+    machine::fetch_session::position wanted;
+    bool was_left_out = false;  // of an answer that others had filled: it comes first in the next request
+
+    explicit urgent_partition(const machine::fetch_session::position& w) : wanted(w) {}
+  };
 
   KAWAIT_DECL machine::fetch_session::limits limits(std::int32_t max_wait_ms, std::int32_t min_bytes) const;
   /// The session's request waits at the broker for records to come.
@@ -131,10 +137,14 @@ class fetcher {
   KAWAIT_DECL asio::awaitable<void> pause_after_failure();
   KAWAIT_DECL asio::awaitable<void> fetch_once();
   KAWAIT_DECL asio::awaitable<void> serve_urgent();
-  KAWAIT_DECL asio::awaitable<void> fetch_urgent(std::vector<asked_partition> asked);
+  KAWAIT_DECL std::vector<asked_partition> urgent_ones() const;
+  KAWAIT_DECL bool is_left_out(const asked_partition& asked) const;
+  /// The bytes that the answer has brought.
+  KAWAIT_DECL asio::awaitable<std::size_t> fetch_urgent(std::vector<asked_partition> asked);
   KAWAIT_DECL void tell_fetched(const result<net::answer<protocol::fetch_request>>& answer, net::time_point sent) const;
-  KAWAIT_DECL void deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,
-                           std::span<const asked_partition> one_shot);
+  /// The bytes of records in it.
+  KAWAIT_DECL std::size_t deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,
+                                  std::span<const asked_partition> one_shot);
   KAWAIT_DECL void deliver_partition(partition_stream& stream, const fetch_host::partition_data& data, const wire::slab_ref& buffer);
   static bool says_no(const fetch_host::partition_data& data) noexcept {
     return data.error_code != 0 || data.diverging_epoch.end_offset >= 0 || data.preferred_read_replica >= 0;
@@ -152,7 +162,7 @@ class fetcher {
   const options& options_;
   machine::fetch_session session_;
   machine::backoff backoff_;
-  std::unordered_map<topic_id_partition, machine::fetch_session::position> urgent_;
+  std::unordered_map<topic_id_partition, urgent_partition> urgent_;
   std::unordered_map<topic_id_partition, std::int64_t> served_;  // urgent ones, and at which offset, since the request in flight left
   bool serving_urgent_ = false;
   bool answers_at_once_ = false;

@@ -46,10 +46,13 @@ KAWAIT_DECL fetcher::fetcher(asio::any_io_executor executor, task_group& tasks, 
 
 KAWAIT_DECL void fetcher::set(const topic_id_partition& partition, const machine::fetch_session::position& position) {
   const auto urgent = urgent_.find(partition);
-  if (urgent != urgent_.end() && urgent->second.offset == position.offset) return;  // it is being served
+  if (urgent != urgent_.end() && urgent->second.wanted.offset == position.offset) {  // it is being served
+    urgent->second.wanted = position;
+    return;
+  }
   if (is_parked() && session_.asked_offset(partition) != position.offset && !was_served(partition, position.offset)) {
     session_.remove(partition);
-    urgent_.insert_or_assign(partition, position);
+    urgent_.insert_or_assign(partition, urgent_partition(position));
     if (!std::exchange(serving_urgent_, true)) tasks_.spawn(serve_urgent());
     return;
   }
@@ -154,15 +157,35 @@ KAWAIT_DECL asio::awaitable<void> fetcher::close_session() {
   (void)unused;
 }
 
+KAWAIT_DECL std::vector<fetcher::asked_partition> fetcher::urgent_ones() const {
+  std::vector<asked_partition> all;
+  for (const bool left_out : {true, false}) {
+    for (const auto& [partition, urgent] : urgent_) {
+      if (urgent.was_left_out == left_out) all.emplace_back(partition, urgent.wanted);
+    }
+  }
+  return all;
+}
+
+// It has records, and the answer none of them.
+KAWAIT_DECL bool fetcher::is_left_out(const asked_partition& asked) const {
+  const auto stream = host_.find_stream(asked.first);
+  return stream && asked.second.offset < stream->end_of_log(options_.isolation) && !stream->was_end(asked.second.offset);
+}
+
 KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
   while (!stopped_ && !urgent_.empty()) {
-    std::vector<asked_partition> asked(urgent_.begin(), urgent_.end());
-    co_await fetch_urgent(asked);
+    const std::vector<asked_partition> asked = urgent_ones();
+    const std::size_t bytes = co_await fetch_urgent(asked);
     if (stopped_) break;
     for (const asked_partition& a : asked) {
-      // Answered or not, it joins the session now, unless its position was changed (it is urgent again) or it is not wanted any more.
+      // Unless its position was changed (it is urgent again) or it is not wanted any more, it joins the session now, answered or not; but
+      // not if others have filled the answer: the session's request is parked with nothing to bring for as long as its partitions have
+      // nothing, and this one would wait for its end.
       const auto it = urgent_.find(a.first);
-      if (it == urgent_.end() || it->second.offset != a.second.offset) continue;
+      if (it == urgent_.end() || it->second.wanted.offset != a.second.offset) continue;
+      it->second.was_left_out = bytes > 0 && is_left_out(a);
+      if (it->second.was_left_out) continue;
       urgent_.erase(it);
       served_[a.first] = a.second.offset;
       if (const auto stream = host_.find_stream(a.first)) host_.on_fetch_answered(*stream);
@@ -171,28 +194,28 @@ KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
   serving_urgent_ = false;
 }
 
-KAWAIT_DECL asio::awaitable<void> fetcher::fetch_urgent(std::vector<asked_partition> asked) {
+KAWAIT_DECL asio::awaitable<std::size_t> fetcher::fetch_urgent(std::vector<asked_partition> asked) {
   while (!stopped_ && !urgent_sender_.has_room()) co_await urgent_sender_.async_wait_room();
-  if (stopped_) co_return;
+  if (stopped_) co_return 0;
   auto connection = co_await brokers_.async_get(node_, net::channel::control);
-  if (stopped_) co_return;
+  if (stopped_) co_return 0;
   if (!connection) {
     urgent_sender_.leave();
     co_await pause_after_failure();
-    co_return;
+    co_return 0;
   }
   const auto request = machine::fetch_session::one_shot(asked, limits(0, 0));
   urgent_sender_.on_sent();
   const net::time_point sent = environment_.now();
   auto answer = co_await (*connection)->async_request(request, options_.request_timeout, budget_.pool());
   budget_.on_answered();
-  if (stopped_) co_return;
+  if (stopped_) co_return 0;
   if (options_.observers) tell_fetched(answer, sent);
   if (!answer || answer->message.error_code != 0) {
     co_await pause_after_failure();
-    co_return;
+    co_return 0;
   }
-  deliver(answer->message, answer->buffer, asked);
+  co_return deliver(answer->message, answer->buffer, asked);
 }
 
 KAWAIT_DECL void fetcher::tell_fetched(const result<net::answer<protocol::fetch_request>>& answer, net::time_point sent) const {
@@ -209,8 +232,8 @@ KAWAIT_DECL void fetcher::tell_fetched(const result<net::answer<protocol::fetch_
   options_.observers.tell(&observer::on_fetched, f);
 }
 
-KAWAIT_DECL void fetcher::deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,
-                                  std::span<const asked_partition> one_shot) {
+KAWAIT_DECL std::size_t fetcher::deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,
+                                         std::span<const asked_partition> one_shot) {
   host_.on_node_endpoints(response);
   std::size_t bytes = 0;
   for (const auto& topic : response.responses) {
@@ -235,6 +258,7 @@ KAWAIT_DECL void fetcher::deliver(const protocol::fetch_response& response, cons
   // An answer that is about full may have left out others.
   if (!more_is_known_ && one_shot.empty() && bytes > budget_.response_limit() / 2) more_is_known_ = knows_of_more();
   look_for_ends(response, one_shot);
+  return bytes;
 }
 
 KAWAIT_DECL bool fetcher::knows_of_more() const {
