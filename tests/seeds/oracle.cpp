@@ -175,18 +175,11 @@ void oracle::check_given_back(const client& c) {
   if (held > 0) fail(invariant::bounded_memory, c.name + " has closed, and holds " + std::to_string(held) + " bytes still");
 }
 
-// A heartbeat was served when its client had given it up, and had said all it owns on another connection: it was answered with what the
-// member is assigned, and an answer that says so comes once. Nothing that a client says before can help it, and it cannot know when.
-bool oracle::is_told_to_nobody(const kawait::topic_partition& p) {
-  const auto owner = served_in_time_ ? std::nullopt : broker_.group().owner(group, p);
-  return owner && std::any_of(clients_.begin(), clients_.end(), [&](const auto& c) { return c->id == *owner && !c->live(p); });
-}
-
 std::optional<std::string> oracle::unsettled(bool strictly) {
   ledger_.look();
   for (auto& [where, b] : ledger_.books()) {
     // Of a place that the application named nobody knows the leader epoch, by which truncation is found.
-    if (b.gone || b.inherits || (b.sought && b.truncated) || is_told_to_nobody(b.name)) continue;
+    if (b.gone || b.inherits || (b.sought && b.truncated)) continue;
     if (const entry* e = ledger_.first_missing(where, 0, b.end)) {
       return b.name.to_string() + " at " + std::to_string(e->offset) + " was not read";
     }

@@ -125,7 +125,6 @@ class oracle {
   void sample();
   /// Everything that is wanted is done, and committed. Else what is not. What was done before a seek, or by a member that commits by
   /// hand, need not be committed, unless `strictly`.
-  bool is_told_to_nobody(const kawait::topic_partition& p);
   std::optional<std::string> unsettled(bool strictly);
   /// Who is alive, and has not been heard of for so long.
   std::optional<std::string> silent(std::chrono::milliseconds within) const;

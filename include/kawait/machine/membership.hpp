@@ -246,6 +246,9 @@ class membership {
   std::optional<heartbeat> in_flight_;
   std::uint64_t answered_ = 0;
   contents unsaid_;  // what the next heartbeat must say
+  // The coordinator may have served what went unanswered late: behind the full heartbeat that came after it. If it told an assignment
+  // then, it told nobody, and tells it again only to who says everything again. So some that have nothing to say do.
+  time_point says_all_until_ = time_point::min();
   time_point due_ = time_point::min();
   time_point not_before_ = time_point::min();        // backoff
   time_point names_not_before_ = time_point::min();  // the subscription was denied

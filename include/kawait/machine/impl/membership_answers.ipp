@@ -138,6 +138,7 @@ KAWAIT_DECL void membership::on_disconnected(time_point now, std::uint64_t rando
   if (const auto* d = std::get_if<departing>(&state_)) return finish_leaving(d->rejoin);
   if (in<unsubscribed>() || in<fatal>()) return;
   unsaid_ = contents::all();
+  says_all_until_ = now + 5 * interval_;
   outbox_.push_back(find_coordinator{});
   pause(now, random);
 }

@@ -117,6 +117,10 @@ KAWAIT_DECL membership::effect membership::keep_alive(time_point now, time_point
   if (in_flight_) return idle{wake};
   const contents say = sayable(now);
   const time_point from = say.any() ? not_before_ : std::max(not_before_, due_);
+  if (now >= from && !say.any() && now < says_all_until_) {
+    unsaid_ = contents::all();
+    return send(epoch_, sayable(now), now);
+  }
   if (now >= from) return send(epoch_, say, now);
   if (now < names_not_before_ && unsaid_.names) wake = std::min(wake, names_not_before_);
   return idle{std::min(wake, from)};
