@@ -251,6 +251,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> commit_at_once(std::shared_ptr<revocation_state> revocation);
   KAWAIT_DECL asio::awaitable<void> drain_partition(std::shared_ptr<revocation_state> revocation, stream_ptr stream);
   KAWAIT_DECL void give_up(partition_stream& stream);
+  KAWAIT_DECL bool is_at_stake(partition_stream& stream) const;
   KAWAIT_DECL void warn_of_held(const revocation_state& revocation);
   KAWAIT_DECL void start_drains();
   KAWAIT_DECL hand_out_context hand_out();
