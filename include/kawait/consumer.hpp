@@ -72,9 +72,9 @@ class consumer {
   /// before this has completed. Streams end as revoked. Without a subscription it does nothing.
   ///
   /// Completes with void(std::error_code) once the member has left: errc::revocation_deadline if work was still in hand near the time-out,
-  /// commit_failed; request_timeout if the leave took longer (it goes on); not_in_manual_mode (after assign); errc::closed, or what ended
-  /// the consumer; operation_aborted if cancelled (only the wait is), or the consumer was destroyed. As async_close it waits for handlers:
-  /// a handler must not await it.
+  /// commit_failed, lost (as async_close); request_timeout if the leave took longer (it goes on); not_in_manual_mode (after assign);
+  /// errc::closed, or what ended the consumer; operation_aborted if cancelled (only the wait is), or the consumer was destroyed. As
+  /// async_close it waits for handlers: a handler must not await it.
   KAWAIT_DECL asio::awaitable<void> async_unsubscribe(milliseconds timeout = std::chrono::seconds(30));
   template <class Token>
     requires(!std::convertible_to<Token, milliseconds>)
@@ -114,9 +114,11 @@ class consumer {
   }
 
   /// Ends all streams, waits for the work in hand, commits what is done (in automatic mode), leaves the group, closes the connections.
-  /// Completes with void(std::error_code): errc::revocation_deadline if work was still in hand near the time-out, commit_failed,
-  /// request_timeout if the leave was not answered in time. Closed it is in any case. Cancelling makes it abrupt. While another close is
-  /// under way (for_each_* ends so when a handler throws) it completes with that one, at the earlier of both deadlines.
+  /// Completes with void(std::error_code): errc::revocation_deadline if work was still in hand near the time-out, commit_failed (also
+  /// where the topic is gone: what was done is recorded nowhere), lost if the group went on without us meanwhile, with work in hand or
+  /// not committed yet, request_timeout if the leave was not answered in time. Closed it is in any case. Cancelling makes it abrupt.
+  /// While another close is under way (for_each_* ends so when a handler throws) it completes with that one, at the earlier of both
+  /// deadlines.
   ///
   /// It waits for the handlers of for_each_partition and its kin to return, and for batches to be released. So a handler, or who
   /// holds a batch, must not await it: he would wait for himself, until near the time-out. Spawn it and return.

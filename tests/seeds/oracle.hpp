@@ -63,6 +63,7 @@ struct client {
   bool manual = false;
   bool reads_itself = false;      ///< No handler of for_each_* has to return.
   bool closing = false;
+  std::optional<bool> only_of_gone;  ///< What failed in closing: whether all of it were commits of topics that are deleted.
   std::string id;                 ///< Of the member.
   std::uint64_t resets = 0;
   std::vector<std::shared_ptr<ownership>> owned;

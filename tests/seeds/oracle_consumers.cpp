@@ -163,6 +163,11 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
     if (o->name != e.partition || o->at != phase::revoking) continue;
     o->at = phase::over;
     o->ended = world_.now();
+    if (e.outcome && c.closing) {
+      const book* b = book_of(*o);
+      const bool is_of_gone = e.outcome.code == kawait::errc::commit_failed && b && b->gone;
+      c.only_of_gone = c.only_of_gone.value_or(true) && is_of_gone;
+    }
     const auto took = world_.now() - o->revoked;
     if (e.outcome.code == kawait::errc::revocation_deadline && prompt_ && c.reads_itself && o->in_hand == 0) {
       fail(invariant::progress, c.name + " waits for work on " + o->name.to_string() + " that nobody has in hand");

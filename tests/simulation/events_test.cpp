@@ -63,6 +63,11 @@ struct member {
       closed = ec;
     });
   }
+  void go(bool closes, std::chrono::milliseconds timeout) {
+    const auto note = [this](std::error_code ec) { closed = ec; };
+    if (closes) return consumer->async_close(kawait::close_options(timeout), note);
+    consumer->async_unsubscribe(timeout, note);
+  }
 
   kawait::testing::world& world;
   kawait::net::time_point began;
@@ -296,13 +301,7 @@ TEST_CASE("closing or unsubscribing for ever waits for a batch that is held", "[
   const bool closes = GENERATE(true, false);
   holding h;
   auto& [w, k, m] = h;
-  const auto for_ever = std::chrono::milliseconds::max();
-  const auto note = [&](std::error_code ec) { m.closed = ec; };
-  if (closes) {
-    m.consumer->async_close(kawait::close_options(for_ever), note);
-  } else {
-    m.consumer->async_unsubscribe(for_ever, note);
-  }
+  m.go(closes, std::chrono::milliseconds::max());
   w.advance(20s);
   CHECK(!m.closed);
   CHECK(!m.batches[0].is_stale());
@@ -311,6 +310,19 @@ TEST_CASE("closing or unsubscribing for ever waits for a batch that is held", "[
   REQUIRE(w.run_until([&] { return m.closed.has_value(); }, 1min));
   CHECK(!*m.closed);
   CHECK(k.committed[0] == 10);
+}
+
+// Nobody has claimed the revocation: its drain begins with the close, and finds the partition gone.
+TEST_CASE("closing or unsubscribing tells of what is lost meanwhile, not of what was before", "[events]") {
+  const bool closes = GENERATE(true, false), before = GENERATE(true, false);
+  revoked r;
+  if (!before) r.m.go(closes, 30s);
+  r.k.heartbeat_errors.push_back(kafka_error::unknown_member_id);
+  REQUIRE(r.w.run_until([&] { return r.m.count(kind::lost) == 1; }));
+  if (before) r.m.go(closes, 30s);
+  REQUIRE(r.w.run_until([&] { return r.m.closed.has_value(); }));
+  CHECK(*r.m.closed == (before ? std::error_code() : make_error_code(errc::lost)));
+  r.m.batches.clear();
 }
 
 TEST_CASE("closing waits for a batch that is held until near its time-out", "[events]") {

@@ -74,6 +74,26 @@ TEST_CASE("seeking: the beginning, the end, and times; before the first read and
   }
 }
 
+// Who reads all partitions hears of their failures one by one, and may begin again with all of them at the first.
+TEST_CASE("seeking: what does not decode is where the position is, as soon as its batch is released", "[seeking]") {
+  testing::world w;
+  testing::broker b(w);
+  b.create_topic("orders", 1);
+  testing::batch_writer damaged(0);
+  const std::vector<std::byte> garbage(7);
+  damaged.add_garbage(garbage).add("key", "b");
+  b.log("orders", 0).append_raw(damaged.build());
+  single s(w, b);
+  auto batch = w.run(s.p.async_next());
+  REQUIRE(batch);
+  const std::int64_t behind = batch->next_offset();
+  CHECK(behind > 0);
+  CHECK_THROWS_AS(batch->begin(), kawait::error);
+  CHECK(s.p.position() == behind);
+  batch.reset();
+  CHECK(s.p.position() == 0);
+}
+
 TEST_CASE("seeking: needs no committed offset, and no reset policy", "[seeking]") {
   testing::world w;
   testing::broker b(w);

@@ -187,6 +187,36 @@ TEST_CASE("membership leaves at a poll time-out behind a heartbeat and commits u
   }
 }
 
+TEST_CASE("membership keeps the deadline of an earlier revocation while the leave of a poll time-out waits (points 25, 34)") {
+  harness t;
+  t.settle("A0 A1");
+  t.now += 5s;
+  t.poll();
+  t.answer(1, "A0");
+  CHECK(t.run() == "revoke A1#2 within 270000");
+  t.now += 268s;
+  SECTION("for a commit: the connection goes then") {
+    t.commit_sent("A0", 1);
+    t.m.on_poll_timeout();
+    CHECK(t.poll() == "idle 2000");
+    t.now += 2s;
+    CHECK(t.poll() == "abandon A1#2");
+    CHECK(t.poll() == "cut");
+    t.commit_answered("A0", 1);
+    CHECK(t.run() == "leave -1; lose A0#1: the partition was lost");
+  }
+  SECTION("for the answer of a heartbeat") {
+    CHECK(t.poll() == "alive 1");
+    t.m.on_poll_timeout();
+    CHECK(t.poll() == "idle 2000");
+    t.now += 2s;
+    CHECK(t.poll() == "abandon A1#2");
+    CHECK(t.poll() == "idle");
+    t.answer(1);
+    CHECK(t.run() == "leave -1; lose A0#1: the partition was lost");
+  }
+}
+
 TEST_CASE("membership without partitions to give up minds no poll time-out") {
   harness t;
   t.m.on_poll_timeout();

@@ -128,6 +128,7 @@ TEST_CASE("a batch whose records did not decode stops its stream there, unless i
   REQUIRE(l);
   l->corrupt_at = 4;  // as iterating found
   r.give_back(std::move(l), done);
+  CHECK(r.stream->position() == (done ? 10 : 4));  // also before the next read says why
   held next = r.take();
   CHECK(static_cast<bool>(next) == done);
   if (done) {

@@ -142,16 +142,18 @@ KAWAIT_DECL void partition::resume() const { live_stream("resume")->resume(); }
 
 KAWAIT_DECL std::optional<std::int64_t> partition::position() const {
   const auto s = stream_.lock();
-  return s ? s->position() : std::nullopt;
+  const auto e = engine_.lock();
+  return s && e ? e->position(*s) : std::nullopt;
 }
 
 KAWAIT_DECL std::optional<std::int64_t> partition::lag() const {
   const auto s = stream_.lock();
   const auto e = engine_.lock();
-  if (!s || !e || !s->position()) return std::nullopt;
+  const auto from = s && e ? e->position(*s) : std::nullopt;
+  if (!from) return std::nullopt;
   const std::int64_t end = s->end_of_log(e->settings().isolation);
   if (end < 0) return std::nullopt;
-  return std::max<std::int64_t>(0, end - *s->position());
+  return std::max<std::int64_t>(0, end - *from);
 }
 
 }  // namespace kawait

@@ -88,6 +88,8 @@ class engine final : public std::enable_shared_from_this<engine>,
   /// The next batch of a partition; none when the stream has ended, or, if so wanted, at the log's end.
   KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> next(stream_ptr stream, bool or_end);
   KAWAIT_DECL result<std::unique_ptr<lease>> try_next(partition_stream& stream);
+  /// Of what was released so far, also in the line before: a batch that does not decode takes the position back.
+  KAWAIT_DECL std::optional<std::int64_t> position(const partition_stream& stream);
   /// Until try_next would give something, or the end.
   KAWAIT_DECL asio::awaitable<failure> wait(stream_ptr stream);
   /// The next batch of any partition.
@@ -249,6 +251,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL asio::awaitable<void> commit_at_once(std::shared_ptr<revocation_state> revocation);
   KAWAIT_DECL asio::awaitable<void> drain_partition(std::shared_ptr<revocation_state> revocation, stream_ptr stream);
   KAWAIT_DECL void give_up(partition_stream& stream);
+  KAWAIT_DECL bool is_at_stake(partition_stream& stream) const;
   KAWAIT_DECL void warn_of_held(const revocation_state& revocation);
   KAWAIT_DECL void start_drains();
   KAWAIT_DECL hand_out_context hand_out();

@@ -102,8 +102,9 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
 
   // ---- Position.
 
-  /// Where the next batch handed out starts.
-  std::optional<std::int64_t> position() const noexcept { return read_position_; }
+  /// Where the next batch handed out starts. Where a released one did not decode it is there, before the next read fails with it, too:
+  /// who begins again from here must not go past it.
+  std::optional<std::int64_t> position() const noexcept { return corrupt_at_ ? corrupt_at_ : read_position_; }
   KAWAIT_DECL void seek(const offset_and_epoch& to);
   /// The log has lost what lay at `to` and above, and what is queued is to be fetched again. Work in hand below it still counts: no
   /// commit goes past it before it is done.

@@ -33,10 +33,17 @@ KAWAIT_DECL membership::effect membership::poll_joining(time_point now) {
 }
 
 KAWAIT_DECL membership::effect membership::poll_resigning(time_point now) {
+  // What was revoked before a poll time-out keeps its deadline, whatever the leave waits for: the broker expels us then, and another
+  // begins with it.
+  if (auto gone = abandon(now)) return std::move(*gone);
+  const time_point deadline = next_deadline();
   // After a poll time-out it goes at once, whatever went wrong before: it is best effort, and the others wait for the partitions.
-  if (in_flight_) return idle{};
-  if (in<resigning>() && now < not_before_) return idle{not_before_};
-  if (auto wait = wait_for_commits(!unanswered_.empty(), now + interval_, now)) return std::move(*wait);
+  if (in_flight_) return idle{deadline};
+  if (in<resigning>() && now < not_before_) return idle{std::min(not_before_, deadline)};
+  if (auto wait = wait_for_commits(!unanswered_.empty(), std::min(now + interval_, deadline), now)) {
+    if (auto* const i = std::get_if<idle>(&*wait)) i->until = std::min(i->until, deadline);
+    return std::move(*wait);
+  }
   effect leave = send(default_leave_epoch(), contents(), now);
   lose_all(poll_timeout());  // the leave first; who was fenced has lost all already
   if (in<stalling>()) state_ = stalled{};

@@ -75,6 +75,11 @@ KAWAIT_DECL result<std::unique_ptr<lease>> engine::try_next(partition_stream& st
   return taken;
 }
 
+KAWAIT_DECL std::optional<std::int64_t> engine::position(const partition_stream& stream) {
+  releases_->drain();
+  return stream.position();
+}
+
 KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next(stream_ptr stream, bool or_end) {
   using answer = result<std::unique_ptr<lease>>;
   const auto self = shared_from_this();

@@ -203,6 +203,15 @@ KAWAIT_DECL void engine::on_abandoned(const machine::abandon_partitions& abandon
   }
 }
 
+/// Work is in hand that nobody can commit any more, or was done and is not committed.
+KAWAIT_DECL bool engine::is_at_stake(partition_stream& stream) const {
+  if (stream.work().inside() > 0) return true;
+  if (!options_.auto_commit) return false;
+  const auto done = stream.tracker().committable();
+  const auto committed = stream.tracker().committed();
+  return done && (!committed || committed->offset < done->offset);
+}
+
 KAWAIT_DECL void engine::on_lost(const machine::lose_partitions& lost) {
   std::vector<stream_ptr> known;
   for (const machine::leased& id : lost.partitions) {
@@ -210,6 +219,7 @@ KAWAIT_DECL void engine::on_lost(const machine::lose_partitions& lost) {
     if (!stream || stream->id() != id) continue;
     if (stream->is_announced) known.push_back(stream);
     if (KAWAIT_MUTANT(reads_on_when_lost)) continue;
+    if (is_at_stake(*stream)) note_drain_failure(failure(errc::lost, stream->name().to_string()));
     end_stream(*stream, end_reason::lost, {});
     give_up(*stream);
     retire(stream);
@@ -273,7 +283,8 @@ KAWAIT_DECL asio::awaitable<void> engine::drain_partition(std::shared_ptr<revoca
   retire(stream);
   tell_drained(*revocation, *stream, why);
   if (revocation->on_partition_done(why)) on_assignment_changed();
-  note_drain_failure(why);
+  // Of a loss who closes heard when it happened, if it was after he began: a drain that nobody claimed finds it much later.
+  if (why.code != errc::lost) note_drain_failure(why);
 }
 
 }  // namespace kawait::runtime
