@@ -110,7 +110,7 @@ class fetch_session {
     }
   }
 
-  /// Whether f(partition, offset) is true of one that the next request will be about.
+  /// Whether f(partition, offset) is true of one that the next request will be about, or of one in line: of those it lets some in.
   template <class F>
   bool any_wanted(F f) const {
     return std::any_of(slots_.begin(), slots_.end(), [&](const slot& s) { return s.is_wanted && f(s.partition, s.wanted.offset); });
