@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <optional>
 #include <span>
@@ -31,6 +32,9 @@ inline std::int32_t next_session_epoch(std::int32_t epoch) {
 ///
 /// One request is in flight at a time. The broker keeps the offset that was sent last, and answers with the same bytes again
 /// until it is told another: after an answer with records, set() the next offset, or remove() the partition, before next().
+///
+/// To answer, a broker looks at every partition of the session, also once the answer is full. So while answers are, partitions known to
+/// have records wait in line outside of it: what is in the session has enough for two answers.
 class fetch_session {
  public:
   struct position {
@@ -72,8 +76,9 @@ class fetch_session {
     verdict(kind k, failure f = {}) : what(k), why(std::move(f)) {}
   };
 
-  /// Adds a partition, or changes its position. Costs nothing more for partitions that stay.
-  KAWAIT_DECL void set(const topic_id_partition& partition, const position& wanted);
+  /// Adds a partition, or changes its position. Costs nothing more for partitions that stay. `has_more`: the log is known to have
+  /// records there.
+  KAWAIT_DECL void set(const topic_id_partition& partition, const position& wanted, bool has_more = false);
   /// Not to be fetched any more: an answer that is under way is no longer asked for.
   KAWAIT_DECL void remove(const topic_id_partition& partition);
 
@@ -105,7 +110,7 @@ class fetch_session {
     }
   }
 
-  /// Whether f(partition, offset) is true of one that the next request will be about.
+  /// Whether f(partition, offset) is true of one that the next request will be about, or of one in line: of those it lets some in.
   template <class F>
   bool any_wanted(F f) const {
     return std::any_of(slots_.begin(), slots_.end(), [&](const slot& s) { return s.is_wanted && f(s.partition, s.wanted.offset); });
@@ -126,6 +131,9 @@ class fetch_session {
     bool is_wanted = false;
     bool is_sent = false;     // the broker has it in the session, or was asked for it by the full request in flight
     bool is_changed = false;  // listed in changed_
+    bool is_in_line = false;  // listed in line_, also where it is not wanted any more
+    bool has_more = false;
+    std::int32_t counted = 0;  // of ready_bytes_
   };
   using index = std::uint32_t;
 
@@ -135,10 +143,15 @@ class fetch_session {
   KAWAIT_DECL void free_slot(index i);
   KAWAIT_DECL void list_all();
   KAWAIT_DECL void list_changes();
+  KAWAIT_DECL void line_up();
+  KAWAIT_DECL void let_in();
+  KAWAIT_DECL void disperse_line();
+  KAWAIT_DECL void count(slot& s);
   KAWAIT_DECL void append(slot& s);
   KAWAIT_DECL void append_forgotten(const topic_id_partition& partition);
   KAWAIT_DECL void clear_request();
   KAWAIT_DECL void note_first_served(const protocol::fetch_response& response);
+  KAWAIT_DECL void note_size(const protocol::fetch_response& response);
   KAWAIT_DECL void renew(bool forget_id);
 
   // Partitions live in slots whose index does not change while they are wanted, so that a request costs what changed.
@@ -147,6 +160,12 @@ class fetch_session {
   std::vector<index> changed_;
   std::unordered_map<topic_id_partition, index> by_partition_;
   std::size_t wanted_ = 0;
+
+  // Who has more and is not in the session yet comes in from a line, first come, first served.
+  std::deque<index> line_;
+  std::vector<index> listed_;     // by the next request
+  std::int64_t ready_bytes_ = 0;  // what the broker may send of those in the session that have more
+  bool was_full_ = false;         // the last answer
 
   // The session: an id of 0 is none. Epoch 0: the next request is a full one, and asks for a new session.
   std::int32_t id_ = 0;

@@ -110,8 +110,8 @@ class fetcher {
   KAWAIT_DECL fetcher(asio::any_io_executor executor, task_group& tasks, std::int32_t node, net::broker_pool& brokers,
                       fetch_budget& budget, fetch_host& host, const options& o);
 
-  /// Fetch it from `position` on.
-  KAWAIT_DECL void set(const topic_id_partition& partition, const machine::fetch_session::position& position);
+  /// Fetch it from `position` on, where the log is known to have records, or not.
+  KAWAIT_DECL void set(const topic_id_partition& partition, const machine::fetch_session::position& position, bool has_more);
   /// Fetch it no more.
   KAWAIT_DECL void remove(const topic_id_partition& partition);
 

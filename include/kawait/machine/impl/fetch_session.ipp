@@ -53,13 +53,15 @@ KAWAIT_DECL fetch_session::index fetch_session::at(const topic_id_partition& par
   return i;
 }
 
-KAWAIT_DECL void fetch_session::set(const topic_id_partition& partition, const position& wanted) {
+KAWAIT_DECL void fetch_session::set(const topic_id_partition& partition, const position& wanted, bool has_more) {
   const index i = at(partition);
   slot& s = slots_[i];
-  if (s.is_wanted && s.wanted == wanted) return;
+  s.has_more = has_more;
+  if (s.is_wanted && s.wanted == wanted) return count(s);
   if (!s.is_wanted) ++wanted_;
   s.is_wanted = true;
   s.wanted = wanted;
+  count(s);
   mark_changed(i);
 }
 
@@ -70,6 +72,7 @@ KAWAIT_DECL void fetch_session::remove(const topic_id_partition& partition) {
   if (!s.is_wanted || KAWAIT_MUTANT(fetches_what_is_revoked)) return;
   s.is_wanted = false;
   --wanted_;
+  count(s);
   mark_changed(found->second);
 }
 
@@ -79,7 +82,14 @@ KAWAIT_DECL void fetch_session::mark_changed(index i) {
   changed_.push_back(i);
 }
 
+KAWAIT_DECL void fetch_session::count(slot& s) {
+  ready_bytes_ -= s.counted;
+  s.counted = s.is_sent && s.is_wanted && s.has_more ? s.wanted.max_bytes : 0;
+  ready_bytes_ += s.counted;
+}
+
 KAWAIT_DECL void fetch_session::free_slot(index i) {
+  ready_bytes_ -= slots_[i].counted;
   by_partition_.erase(slots_[i].partition);
   slots_[i] = slot();
   free_.push_back(i);
@@ -104,6 +114,7 @@ KAWAIT_DECL const protocol::fetch_request& fetch_session::next(const limits& l) 
 }
 
 KAWAIT_DECL void fetch_session::list_all() {
+  disperse_line();
   for (const index i : changed_) {
     slots_[i].is_changed = false;
     if (!slots_[i].is_wanted) free_slot(i);
@@ -127,11 +138,12 @@ KAWAIT_DECL void fetch_session::list_all() {
 }
 
 KAWAIT_DECL void fetch_session::list_changes() {
+  line_up();
+  let_in();
   // Sorted, so that a topic's id is sent once. Within a session the broker has its own order of service.
-  std::sort(changed_.begin(), changed_.end(), [this](index a, index b) { return slots_[a].partition < slots_[b].partition; });
-  for (const index i : changed_) {
+  std::sort(listed_.begin(), listed_.end(), [this](index a, index b) { return slots_[a].partition < slots_[b].partition; });
+  for (const index i : listed_) {
     slot& s = slots_[i];
-    s.is_changed = false;
     if (s.is_wanted) {
       if (!s.is_sent || (s.sent != s.wanted && !KAWAIT_MUTANT(fetches_from_the_first_offset_sent))) append(s);
       continue;
@@ -141,9 +153,48 @@ KAWAIT_DECL void fetch_session::list_changes() {
   }
 }
 
+// Of what has changed, who is to come into the session and has more; the others are listed.
+KAWAIT_DECL void fetch_session::line_up() {
+  listed_.clear();
+  for (const index i : changed_) {
+    slot& s = slots_[i];
+    s.is_changed = false;
+    if (s.is_in_line) continue;
+    s.is_in_line = s.is_wanted && !s.is_sent && s.has_more;
+    if (s.is_in_line) {
+      line_.push_back(i);
+    } else {
+      listed_.push_back(i);
+    }
+  }
+}
+
+KAWAIT_DECL void fetch_session::let_in() {
+  const std::int64_t answer = request_.max_bytes;
+  std::int64_t bytes = 0;
+  while (!line_.empty()) {
+    // Some come in each time, and the first of them always: those in the session may never make room.
+    if (was_full_ && bytes > answer / 8 && ready_bytes_ + bytes >= 2 * answer) return;
+    slot& s = slots_[line_.front()];
+    s.is_in_line = false;
+    if (s.is_wanted) bytes += s.wanted.max_bytes;
+    listed_.push_back(line_.front());
+    line_.pop_front();
+  }
+}
+
+KAWAIT_DECL void fetch_session::disperse_line() {
+  for (const index i : line_) {
+    slots_[i].is_in_line = false;
+    if (!slots_[i].is_wanted && !slots_[i].is_changed) free_slot(i);
+  }
+  line_.clear();
+}
+
 KAWAIT_DECL void fetch_session::append(slot& s) {
   s.sent = s.wanted;
   s.is_sent = true;
+  count(s);
   auto& topics = request_.topics;
   if (topics.empty() || topics.back().topic_id != s.partition.topic_id) {
     topics.emplace_back().topic_id = s.partition.topic_id;
@@ -185,6 +236,7 @@ KAWAIT_DECL fetch_session::verdict fetch_session::on_response(const protocol::fe
     return verdict(verdict::kind::failed, failure(make_error_code(error)));
   }
   if (full_in_flight_) note_first_served(response);
+  note_size(response);
   if (response.session_id == 0) {
     // None was granted; or the answer was throttled before one was made; or the last partition was forgotten.
     renew(true);
@@ -207,6 +259,14 @@ KAWAIT_DECL void fetch_session::note_first_served(const protocol::fetch_response
       return;
     }
   }
+}
+
+KAWAIT_DECL void fetch_session::note_size(const protocol::fetch_response& response) {
+  std::int64_t bytes = 0;
+  for (const auto& topic : response.responses) {
+    for (const auto& partition : topic.partitions) bytes += partition.records ? std::ssize(*partition.records) : 0;
+  }
+  was_full_ = bytes > request_.max_bytes / 2;
 }
 
 KAWAIT_DECL void fetch_session::renew(bool forget_id) {

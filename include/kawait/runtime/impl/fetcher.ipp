@@ -44,7 +44,7 @@ KAWAIT_DECL fetcher::fetcher(asio::any_io_executor executor, task_group& tasks, 
       changed_(executor),
       stopping_(executor) {}
 
-KAWAIT_DECL void fetcher::set(const topic_id_partition& partition, const machine::fetch_session::position& position) {
+KAWAIT_DECL void fetcher::set(const topic_id_partition& partition, const machine::fetch_session::position& position, bool has_more) {
   const auto urgent = urgent_.find(partition);
   if (urgent != urgent_.end() && urgent->second.wanted.offset == position.offset) {  // it is being served
     urgent->second.wanted = position;
@@ -59,7 +59,7 @@ KAWAIT_DECL void fetcher::set(const topic_id_partition& partition, const machine
   // Else what was asked for beside the session before a seek would be taken for what is asked for now, once it gets there again, and the
   // session be answered with what comes before it, again and again.
   urgent_.erase(partition);
-  session_.set(partition, position);
+  session_.set(partition, position, has_more);
   changed_.notify_all();
 }
 
