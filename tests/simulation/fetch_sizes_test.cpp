@@ -98,5 +98,42 @@ TEST_CASE("fetch sizes: who is left out of an answer beside a parked request is 
   }
 }
 
+TEST_CASE("fetch sizes: partitions that are fetched beside a parked request have their turns", "[sizes]") {
+  constexpr std::int32_t partitions = 200;
+  constexpr int batches = 20;
+  testing::world w;
+  testing::broker b(w.executor());
+  b.set_connection_faults([](std::int32_t, const testing::connection_attempt&, testing::connection_plan& plan) {
+    plan.options.down.latency = 0ms;  // all of it is read while the request is parked
+  });
+  b.create_topic("orders", partitions + 1);
+  kawait::config settings = plain();
+  settings.fetch_buffer_bytes(4 << 20);
+  std::vector<std::int32_t> every(partitions + 1);
+  std::iota(every.begin(), every.end(), 0);
+  assigned r(w, b, every, settings);
+  w.advance(1s);  // the ends have been seen
+  for (const auto& p : r.consumer.assignment()) {
+    if (p.index() != 0) p.pause();
+  }
+  w.advance(1s);
+  for (std::int32_t p = 1; p <= partitions; ++p) {
+    std::string value = std::to_string(p) + ' ';
+    value.resize(30'000, 'x');
+    for (int i = 0; i < batches; ++i) b.append("orders", p, {producer_record(value)});
+  }
+  for (const auto& p : r.consumer.assignment()) p.resume();
+  REQUIRE(r.reads(partitions * batches));
+  // An answer holds seventeen of these batches, and a partition's turn has few; so between two of them the others have few each.
+  std::vector<std::size_t> last(partitions + 1);
+  std::size_t longest = 0;
+  for (std::size_t i = 0; i < r.values.size(); ++i) {
+    std::size_t& at = last[static_cast<std::size_t>(std::stoi(r.values[i]))];
+    longest = std::max(longest, i - std::exchange(at, i));
+  }
+  CAPTURE(longest);
+  CHECK(longest <= 5 * partitions);
+}
+
 }  // namespace
 }  // namespace embedded

@@ -103,8 +103,9 @@ class fetch_budget {
 
 /// Fetches from one broker: a coroutine over the broker's fetch session (KIP-227), and at times a second, sessionless request beside
 /// it. A partition that is assigned, sought or resumed while the session's request is parked at the broker would wait for as long as
-/// fetch.max.wait.ms: it is served at once by a request with no wait on the other connection, and joins the session afterwards. A
-/// request that will bring what is known to be there already is not parked, and what comes late waits for the next.
+/// fetch.max.wait.ms: it is served at once by a request with no wait on the other connection, and joins the session afterwards,
+/// or is asked for again if others have filled the answer. A request that will bring what is known to be there already is not parked, and
+/// what comes late waits for the next.
 class fetcher {
  public:
   KAWAIT_DECL fetcher(asio::any_io_executor executor, task_group& tasks, std::int32_t node, net::broker_pool& brokers,
@@ -125,9 +126,9 @@ class fetcher {
   using asked_partition = std::pair<topic_id_partition, machine::fetch_session::position>;
   struct urgent_partition {
     machine::fetch_session::position wanted;
-    bool was_left_out = false;  // of an answer that others had filled: it comes first in the next request
+    std::uint64_t turn = 0;  // requests name them in this order, of which an answer brings the first as far as they fit
 
-    explicit urgent_partition(const machine::fetch_session::position& w) : wanted(w) {}
+    urgent_partition(const machine::fetch_session::position& w, std::uint64_t t) : wanted(w), turn(t) {}
   };
 
   KAWAIT_DECL machine::fetch_session::limits limits(std::int32_t max_wait_ms, std::int32_t min_bytes) const;
@@ -138,11 +139,11 @@ class fetcher {
   KAWAIT_DECL asio::awaitable<void> fetch_once();
   KAWAIT_DECL asio::awaitable<void> serve_urgent();
   KAWAIT_DECL std::vector<asked_partition> urgent_ones() const;
-  KAWAIT_DECL bool is_left_out(const asked_partition& asked) const;
-  /// The bytes that the answer has brought.
+  KAWAIT_DECL bool has_more(const asked_partition& asked) const;
+  /// The first of them of which the answer has brought records, or how many there are.
   KAWAIT_DECL asio::awaitable<std::size_t> fetch_urgent(std::vector<asked_partition> asked);
   KAWAIT_DECL void tell_fetched(const result<net::answer<protocol::fetch_request>>& answer, net::time_point sent) const;
-  /// The bytes of records in it.
+  /// Of `one_shot` the first that it has records of, or the size.
   KAWAIT_DECL std::size_t deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,
                                   std::span<const asked_partition> one_shot);
   KAWAIT_DECL void deliver_partition(partition_stream& stream, const fetch_host::partition_data& data, const wire::slab_ref& buffer);
@@ -164,6 +165,7 @@ class fetcher {
   machine::backoff backoff_;
   std::unordered_map<topic_id_partition, urgent_partition> urgent_;
   std::unordered_map<topic_id_partition, std::int64_t> served_;  // urgent ones, and at which offset, since the request in flight left
+  std::uint64_t last_turn_ = 0;
   bool serving_urgent_ = false;
   bool answers_at_once_ = false;
   bool more_is_known_ = false;  // behind what the last answer brought

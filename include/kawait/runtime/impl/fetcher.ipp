@@ -52,7 +52,7 @@ KAWAIT_DECL void fetcher::set(const topic_id_partition& partition, const machine
   }
   if (is_parked() && session_.asked_offset(partition) != position.offset && !was_served(partition, position.offset)) {
     session_.remove(partition);
-    urgent_.insert_or_assign(partition, urgent_partition(position));
+    urgent_.insert_or_assign(partition, urgent_partition(position, ++last_turn_));
     if (!std::exchange(serving_urgent_, true)) tasks_.spawn(serve_urgent());
     return;
   }
@@ -159,16 +159,13 @@ KAWAIT_DECL asio::awaitable<void> fetcher::close_session() {
 
 KAWAIT_DECL std::vector<fetcher::asked_partition> fetcher::urgent_ones() const {
   std::vector<asked_partition> all;
-  for (const bool left_out : {true, false}) {
-    for (const auto& [partition, urgent] : urgent_) {
-      if (urgent.was_left_out == left_out) all.emplace_back(partition, urgent.wanted);
-    }
-  }
+  for (const auto& [partition, urgent] : urgent_) all.emplace_back(partition, urgent.wanted);
+  const auto turn = [this](const asked_partition& a) { return urgent_.at(a.first).turn; };
+  std::sort(all.begin(), all.end(), [&](const asked_partition& a, const asked_partition& b) { return turn(a) < turn(b); });
   return all;
 }
 
-// It has records, and the answer none of them.
-KAWAIT_DECL bool fetcher::is_left_out(const asked_partition& asked) const {
+KAWAIT_DECL bool fetcher::has_more(const asked_partition& asked) const {
   const auto stream = host_.find_stream(asked.first);
   return stream && asked.second.offset < stream->end_of_log(options_.isolation) && !stream->was_end(asked.second.offset);
 }
@@ -176,16 +173,16 @@ KAWAIT_DECL bool fetcher::is_left_out(const asked_partition& asked) const {
 KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
   while (!stopped_ && !urgent_.empty()) {
     const std::vector<asked_partition> asked = urgent_ones();
-    const std::size_t bytes = co_await fetch_urgent(asked);
+    const std::size_t first_brought = co_await fetch_urgent(asked);
     if (stopped_) break;
-    for (const asked_partition& a : asked) {
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const asked_partition& a = asked[i];
       // Unless its position was changed (it is urgent again) or it is not wanted any more, it joins the session now, answered or not; but
-      // not if others have filled the answer: the session's request is parked with nothing to bring for as long as its partitions have
-      // nothing, and this one would wait for its end.
+      // not if others before it have filled the answer: the session's request is parked with nothing to bring for as long as its
+      // partitions have nothing, and this one would wait for its end. It keeps its turn.
       const auto it = urgent_.find(a.first);
       if (it == urgent_.end() || it->second.wanted.offset != a.second.offset) continue;
-      it->second.was_left_out = bytes > 0 && is_left_out(a);
-      if (it->second.was_left_out) continue;
+      if (i > first_brought && has_more(a)) continue;
       urgent_.erase(it);
       served_[a.first] = a.second.offset;
       if (const auto stream = host_.find_stream(a.first)) host_.on_fetch_answered(*stream);
@@ -196,24 +193,24 @@ KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
 
 KAWAIT_DECL asio::awaitable<std::size_t> fetcher::fetch_urgent(std::vector<asked_partition> asked) {
   while (!stopped_ && !urgent_sender_.has_room()) co_await urgent_sender_.async_wait_room();
-  if (stopped_) co_return 0;
+  if (stopped_) co_return asked.size();
   auto connection = co_await brokers_.async_get(node_, net::channel::control);
-  if (stopped_) co_return 0;
+  if (stopped_) co_return asked.size();
   if (!connection) {
     urgent_sender_.leave();
     co_await pause_after_failure();
-    co_return 0;
+    co_return asked.size();
   }
   const auto request = machine::fetch_session::one_shot(asked, limits(0, 0));
   urgent_sender_.on_sent();
   const net::time_point sent = environment_.now();
   auto answer = co_await (*connection)->async_request(request, options_.request_timeout, budget_.pool());
   budget_.on_answered();
-  if (stopped_) co_return 0;
+  if (stopped_) co_return asked.size();
   if (options_.observers) tell_fetched(answer, sent);
   if (!answer || answer->message.error_code != 0) {
     co_await pause_after_failure();
-    co_return 0;
+    co_return asked.size();
   }
   co_return deliver(answer->message, answer->buffer, asked);
 }
@@ -235,7 +232,7 @@ KAWAIT_DECL void fetcher::tell_fetched(const result<net::answer<protocol::fetch_
 KAWAIT_DECL std::size_t fetcher::deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,
                                          std::span<const asked_partition> one_shot) {
   host_.on_node_endpoints(response);
-  std::size_t bytes = 0;
+  std::size_t bytes = 0, first_brought = one_shot.size();
   for (const auto& topic : response.responses) {
     for (const auto& data : topic.partitions) {
       bytes += data.records ? data.records->size() : 0;
@@ -246,6 +243,8 @@ KAWAIT_DECL std::size_t fetcher::deliver(const protocol::fetch_response& respons
       } else {
         const auto it = std::find_if(one_shot.begin(), one_shot.end(), [&](const asked_partition& a) { return a.first == partition; });
         if (it != one_shot.end()) asked = it->second.offset;
+        const auto place = static_cast<std::size_t>(it - one_shot.begin());
+        if (data.records && !data.records->empty()) first_brought = std::min(first_brought, place);
       }
       const auto stream = host_.find_stream(partition);
       if (!stream || !asked) continue;
@@ -258,7 +257,7 @@ KAWAIT_DECL std::size_t fetcher::deliver(const protocol::fetch_response& respons
   // An answer that is about full may have left out others.
   if (!more_is_known_ && one_shot.empty() && bytes > budget_.response_limit() / 2) more_is_known_ = knows_of_more();
   look_for_ends(response, one_shot);
-  return bytes;
+  return first_brought;
 }
 
 KAWAIT_DECL bool fetcher::knows_of_more() const {
