@@ -146,6 +146,27 @@ TEST_CASE("a batch whose records did not decode stops its stream there, unless i
   r.give_back(std::move(again));
 }
 
+TEST_CASE("of two batches that do not decode the first is where the position is, whichever is released first", "[stream]") {
+  rig r;
+  r.flow_from(0);
+  r.fetched(batch_of(0, 10));
+  r.fetched(batch_of(10, 10));
+  held first = r.take(), second = r.take();
+  REQUIRE(second);
+  first->corrupt_at = 4;
+  second->corrupt_at = 14;
+  const bool in_order = GENERATE(true, false), is_told_between = GENERATE(true, false);
+  r.give_back(std::move(in_order ? first : second), false);
+  if (is_told_between) {
+    CHECK(!r.take());
+    CHECK(r.bad);
+  }
+  r.give_back(std::move(in_order ? second : first), false);
+  CHECK(r.stream->position() == 4);
+  CHECK(!r.take());
+  CHECK(r.stream->position() == 4);
+}
+
 TEST_CASE("an out-of-range position is looked up anew", "[stream]") {
   rig r;
   r.flow_from(0);

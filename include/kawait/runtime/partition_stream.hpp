@@ -129,7 +129,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   }
 
   /// Everything is read that there was when a broker answered last.
-  bool at_end() const noexcept { return end_seen_ && queue_.empty() && read_position_ == end_seen_ && !is_ended(); }
+  bool at_end() const noexcept { return end_seen_ && queue_.empty() && position() == end_seen_ && !is_ended(); }
   /// A broker had nothing to read at `offset`, and now.
   KAWAIT_DECL void on_end_seen(std::int64_t offset);
   /// It had not. That may be below the end of the log: compaction has left nothing of the last offsets.

@@ -76,6 +76,7 @@ KAWAIT_DECL result<std::unique_ptr<lease>> engine::try_next(partition_stream& st
 }
 
 KAWAIT_DECL std::optional<std::int64_t> engine::position(const partition_stream& stream) {
+  KAWAIT_SERIAL_SECTION(serial_);
   releases_->drain();
   return stream.position();
 }

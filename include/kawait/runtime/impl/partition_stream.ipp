@@ -235,7 +235,8 @@ KAWAIT_DECL void partition_stream::on_released(lease& l) {
   const std::int64_t corrupt = l.corrupt_at.load(std::memory_order_relaxed);
   // The tickets of before a seek are no concern of what is read now.
   const bool is_current = tracker_.is_current(l.ticket);
-  if (corrupt >= 0 && done < l.next_offset && is_current && !corrupt_at_) corrupt_at_ = corrupt;
+  // Of several that do not decode the position is the first, in whatever order they are released; also once it has been told.
+  if (corrupt >= 0 && done < l.next_offset && is_current && corrupt < position().value_or(corrupt + 1)) corrupt_at_ = corrupt;
   tracker_.done(l.ticket, done);
   tracker_.released(l.ticket);
   const bool was_blocked = has_leases_over_quota();
