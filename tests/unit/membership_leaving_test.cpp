@@ -34,6 +34,20 @@ TEST_CASE("membership drains before it leaves (points 21, 35, 36)") {
   CHECK(t.m.member_epoch() == 0);
 }
 
+TEST_CASE("membership that leaves keeps the deadline of what is drained and not acknowledged (points 25, 35)") {
+  harness t;
+  t.settle("A0 A1");
+  t.now += 5s;
+  t.poll();
+  t.answer(1, "A0");
+  CHECK(t.run() == "revoke A1#2 within 270000");
+  t.now += 268s;
+  CHECK(t.poll() == "alive 1");
+  t.drained("A1", 2);  // its acknowledgement waits for that heartbeat's answer
+  t.m.leave(leave_kind::default_);
+  CHECK(t.poll() == "revoke A0#1 within 2000");
+}
+
 TEST_CASE("membership leaves once, whatever comes of it (points 13, 15, 22)") {
   const std::function<void(harness&)> answers[] = {
       [](harness& t) { t.answer(-1); },

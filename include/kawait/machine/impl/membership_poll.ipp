@@ -53,8 +53,11 @@ KAWAIT_DECL membership::effect membership::poll_resigning(time_point now) {
 KAWAIT_DECL membership::effect membership::poll_leaving(time_point now) {
   const leaving l = std::get<leaving>(state_);
   // The leave says what was given up, so that all of it waits for the last. Who keeps one beyond its time is expelled, and may commit
-  // nothing of the others: so the first one's is everyone's.
-  const time_point deadline = std::min(now + options_.rebalance_timeout * 9 / 10, next_deadline());
+  // nothing of the others: so the first one's is everyone's. Also that of what is drained, and was not acknowledged yet.
+  time_point deadline = std::min(now + options_.rebalance_timeout * 9 / 10, next_deadline());
+  for (const auto& [partition, each] : leases_) {
+    if (const auto* r = std::get_if<released>(&each.phase)) deadline = std::min(deadline, std::max(now, r->deadline));
+  }
   if (auto revoked = drain([](const topic_id_partition&) { return true; }, deadline); !revoked.empty())
     return revoke_partitions(std::move(revoked), deadline);
   if (auto gone = abandon(now)) return std::move(*gone);
