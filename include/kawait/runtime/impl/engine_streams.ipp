@@ -198,14 +198,18 @@ KAWAIT_DECL void engine::on_abandoned(const machine::abandon_partitions& abandon
   for (const machine::leased& id : abandoned.partitions) {
     const auto stream = find_stream(id.partition);
     if (!stream || stream->id() != id) continue;
+    // Now: its drain may find that the group has gone on without us meanwhile, and take that for the reason.
+    if (!stream->work().is_drained()) note_drain_failure(failure(errc::revocation_deadline, stream->name().to_string()));
     give_up(*stream);
     retire(stream);
   }
 }
 
-/// Work is in hand that nobody can commit any more, or was done and is not committed.
+// Work is in hand that nobody can commit any more, or was done and is not committed; or only transactions' markers were passed since.
 KAWAIT_DECL bool engine::is_at_stake(partition_stream& stream) const {
-  if (stream.work().inside() > 0) return true;
+  // A handler that waits for its next batch has nothing in hand.
+  const std::size_t idle = mode_ == reading_mode::handlers ? std::min<std::size_t>(stream.waiting, 1) : 0;
+  if (stream.work().inside() > idle) return true;
   if (!options_.auto_commit) return false;
   const auto done = stream.tracker().committable();
   const auto committed = stream.tracker().committed();
@@ -213,6 +217,7 @@ KAWAIT_DECL bool engine::is_at_stake(partition_stream& stream) const {
 }
 
 KAWAIT_DECL void engine::on_lost(const machine::lose_partitions& lost) {
+  releases_->drain();  // what was released a moment ago is not in hand
   std::vector<stream_ptr> known;
   for (const machine::leased& id : lost.partitions) {
     const auto stream = find_stream(id.partition);
