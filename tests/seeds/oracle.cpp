@@ -23,6 +23,16 @@ bool is_prompt(const plan& p) {
          std::none_of(std::begin(delays), std::end(delays), [&](std::string_view name) { return p.has_fault(name); });
 }
 
+/// What was sent arrives so late at most: while its sender is stopped nobody sees that it goes unanswered.
+std::chrono::milliseconds lag_of(const plan& p) {
+  if (is_prompt(p)) return 0ms;
+  std::chrono::milliseconds all = 90s;
+  for (const fault_plan& f : p.faults) {
+    if (f.name == "clients-stopped") all += f.times * 2min;
+  }
+  return all;
+}
+
 bool is_served_in_time(const plan& p) {
   static constexpr std::string_view halts[] = {"node-frozen",  "node-unreachable", "coordinator-unreachable",
                                                "network-down", "follower-gone",    "slow-request"};
@@ -53,6 +63,7 @@ oracle::oracle(kawait::testing::world& w, kawait::testing::broker& b, const plan
       plan_(p),
       ledger_(b, p.committed_only),
       prompt_(is_prompt(p)),
+      lag_(lag_of(p)),
       served_in_time_(is_served_in_time(p)),
       calm_(prompt_ && p.faults.empty() && p.answers_lost_percent == 0),
       head_room_(head_room_of(p)) {

@@ -171,13 +171,14 @@ class oracle {
   void check_owners();
   void check_deadlines();
   void check_attempts();
-  std::chrono::milliseconds lag() const { return prompt_ ? std::chrono::milliseconds(0) : std::chrono::milliseconds(90'000); }
+  std::chrono::milliseconds lag() const { return lag_; }
 
   kawait::testing::world& world_;
   kawait::testing::broker& broker_;
   const plan& plan_;
   ledger ledger_;
   bool prompt_;   ///< What arrives was sent at the same time.
+  std::chrono::milliseconds lag_;
   bool served_in_time_;  ///< A request that has arrived is served before its client gives it up.
   bool calm_;     ///< Nothing goes wrong that is not ours.
   std::size_t head_room_;

@@ -222,7 +222,7 @@ void oracle::on_fetch(client& c, const request_view& v) {
       fail(invariant::within_ownership, c.name + " fetches " + name->to_string() + ", which it is giving up or has not");
     }
     // A request that was made before the partition was lost, and held back by a quota, comes when it is assigned anew.
-    const bool is_of_now = o->since + lag() < world_.now();
+    const bool is_of_now = calm_ || o->since + lag() < world_.now();
     if (o->at == phase::owned && is_of_now && !o->asked_offset && !o->sought && o->turn == 0 && !o->began) {
       fail(invariant::within_ownership, c.name + " fetches " + name->to_string() + " before it has asked for its offset");
     }
