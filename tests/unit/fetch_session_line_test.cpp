@@ -1,5 +1,6 @@
 #include "fetch_session_support.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -102,6 +103,71 @@ TEST_CASE("fetch_session: one comes in from the line each time, and all once an 
     busy.session.on_response(answer(5));
     CHECK(busy.ask().size() <= 1);
     CHECK(busy.at_broker.size() == 1);
+  }
+  SECTION("a request does not wait while somebody is in line") {
+    busy.answer_four();
+    const auto limits = fetch_session::limits(500, 100'000, 4000);
+    CHECK(busy.session.next(limits).min_bytes == 0);
+    busy.session.on_response(answer(5));
+    CHECK(busy.session.next(limits).min_bytes == 100'000);
+  }
+  SECTION("who is taken out of the line while answers are full is neither asked for nor forgotten, and may come again") {
+    const auto is_in_line = [&](const topic_id_partition& p) {
+      return std::none_of(busy.at_broker.begin(), busy.at_broker.end(), [&](const auto& known) { return known.first == p; });
+    };
+    std::vector<topic_id_partition> line;
+    for (int p = 0; p < 20; ++p) {
+      if (is_in_line(part(1, p))) line.push_back(part(1, p));
+    }
+    REQUIRE(line.size() > 4);
+    for (const auto& p : line) busy.session.remove(p);
+    const auto comes_again = line.back();
+    SECTION("as another's turn comes") {
+      for (int round = 0; round < 5; ++round) {
+        busy.answer_four();
+        for (const auto& [p, offset] : busy.ask()) CHECK(std::find(line.begin(), line.end(), p) == line.end());
+        busy.read();
+      }
+    }
+    SECTION("and the connection ends") {
+      busy.answer_four();
+      busy.ask();
+      busy.session.on_disconnected();
+      busy.at_broker.clear();
+      for (const auto& [p, offset] : busy.ask()) CHECK(std::find(line.begin(), line.end(), p) == line.end());
+    }
+    SECTION("set again, and others in the freed places") {
+      busy.session.set(comes_again, position(77, -1, -1, 1000), true);
+      for (int p = 20; p < 30; ++p) busy.session.set(part(1, p), position(0, -1, -1, 1000), true);
+      std::map<topic_id_partition, int> times;
+      for (int round = 0; round < 20; ++round) {
+        busy.answer_four();
+        busy.back.clear();  // read no further
+        for (const auto& [p, offset] : busy.ask()) {
+          ++times[p];
+          if (p == comes_again) CHECK(offset == 77);
+        }
+      }
+      CHECK(times[comes_again] == 1);
+      for (int p = 20; p < 30; ++p) CHECK(times[part(1, p)] == 1);
+    }
+  }
+  SECTION("who is sought from the line to where there is nothing yet comes in at once") {
+    topic_id_partition last;
+    for (int p = 0; p < 20; ++p) {
+      const bool is_known = std::any_of(busy.at_broker.begin(), busy.at_broker.end(), [&](const auto& k) { return k.first == part(1, p); });
+      if (!is_known) last = part(1, p);
+    }
+    busy.session.set(last, position(900, -1, -1, 1000), false);
+    busy.answer_four();
+    CHECK(busy.ask().at(last) == 900);
+  }
+  SECTION("an answer that a quota left empty lets nobody in") {
+    auto throttled = answer(5);
+    throttled.throttle_time_ms = 100;
+    busy.session.on_response(throttled);
+    busy.ask();
+    CHECK(busy.at_broker.size() < 20);
   }
   SECTION("a full request asks for all") {
     for (int p = 0; p < 5; ++p) busy.session.remove(part(1, p));

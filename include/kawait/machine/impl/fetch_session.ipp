@@ -140,6 +140,8 @@ KAWAIT_DECL void fetch_session::list_all() {
 KAWAIT_DECL void fetch_session::list_changes() {
   line_up();
   let_in();
+  // Who is in line must not wait for those in the session, should they have less than was thought.
+  if (!line_.empty()) request_.min_bytes = 0;
   // Sorted, so that a topic's id is sent once. Within a session the broker has its own order of service.
   std::sort(listed_.begin(), listed_.end(), [this](index a, index b) { return slots_[a].partition < slots_[b].partition; });
   for (const index i : listed_) {
@@ -153,12 +155,17 @@ KAWAIT_DECL void fetch_session::list_changes() {
   }
 }
 
-// Of what has changed, who is to come into the session and has more; the others are listed.
+// Of what has changed, who is to come into the session and has more; the others are listed. Also who was in line, and was sought to
+// where there is nothing yet.
 KAWAIT_DECL void fetch_session::line_up() {
   listed_.clear();
   for (const index i : changed_) {
     slot& s = slots_[i];
     s.is_changed = false;
+    if (s.is_in_line && s.is_wanted && !s.has_more) {
+      std::erase(line_, i);
+      s.is_in_line = false;
+    }
     if (s.is_in_line) continue;
     s.is_in_line = s.is_wanted && !s.is_sent && s.has_more;
     if (s.is_in_line) {
@@ -266,7 +273,8 @@ KAWAIT_DECL void fetch_session::note_size(const protocol::fetch_response& respon
   for (const auto& topic : response.responses) {
     for (const auto& partition : topic.partitions) bytes += partition.records ? std::ssize(*partition.records) : 0;
   }
-  was_full_ = bytes > request_.max_bytes / 2;
+  // Empty because of a quota: that says nothing of what there is.
+  if (bytes > 0 || response.throttle_time_ms == 0) was_full_ = bytes > request_.max_bytes / 2;
 }
 
 KAWAIT_DECL void fetch_session::renew(bool forget_id) {
