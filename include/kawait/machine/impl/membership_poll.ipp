@@ -53,10 +53,13 @@ KAWAIT_DECL membership::effect membership::poll_resigning(time_point now) {
 KAWAIT_DECL membership::effect membership::poll_leaving(time_point now) {
   const leaving l = std::get<leaving>(state_);
   // The leave says what was given up, so that all of it waits for the last. Who keeps one beyond its time is expelled, and may commit
-  // nothing of the others: so the first one's is everyone's. Also that of what is drained, and was not acknowledged yet.
+  // nothing of the others: so the first one's is everyone's. Also that of what is released, and was not acknowledged yet; where it has
+  // passed, half of what the broker grants beyond it.
   time_point deadline = std::min(now + options_.rebalance_timeout * 9 / 10, next_deadline());
   for (const auto& [partition, each] : leases_) {
-    if (const auto* r = std::get_if<released>(&each.phase)) deadline = std::min(deadline, std::max(now, r->deadline));
+    const auto* const r = std::get_if<released>(&each.phase);
+    if (r == nullptr) continue;
+    deadline = std::min(deadline, now < r->deadline ? r->deadline : std::max(now, r->deadline + options_.rebalance_timeout / 20));
   }
   if (auto revoked = drain([](const topic_id_partition&) { return true; }, deadline); !revoked.empty())
     return revoke_partitions(std::move(revoked), deadline);
