@@ -141,7 +141,8 @@ class fetcher {
   KAWAIT_DECL std::vector<asked_partition> urgent_ones() const;
   KAWAIT_DECL bool has_more(const asked_partition& asked) const;
   /// The first of them of which the answer has brought records, or how many there are.
-  KAWAIT_DECL asio::awaitable<std::size_t> fetch_urgent(std::vector<asked_partition> asked);
+  KAWAIT_DECL asio::awaitable<std::size_t> fetch_urgent(std::shared_ptr<net::connection> connection,
+                                                        std::vector<asked_partition> asked);
   KAWAIT_DECL void tell_fetched(const result<net::answer<protocol::fetch_request>>& answer, net::time_point sent) const;
   /// Of `one_shot` the first that it has records of, or the size.
   KAWAIT_DECL std::size_t deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,

@@ -172,8 +172,20 @@ KAWAIT_DECL bool fetcher::has_more(const asked_partition& asked) const {
 
 KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
   while (!stopped_ && !urgent_.empty()) {
+    while (!stopped_ && !urgent_sender_.has_room()) co_await urgent_sender_.async_wait_room();
+    if (stopped_) break;
+    auto connection = co_await brokers_.async_get(node_, net::channel::control);
+    if (stopped_) break;
+    // Not before: some may have been revoked while we waited.
     const std::vector<asked_partition> asked = urgent_ones();
-    const std::size_t first_brought = co_await fetch_urgent(asked);
+    if (asked.empty()) break;
+    std::size_t first_brought = asked.size();
+    if (connection) {
+      first_brought = co_await fetch_urgent(*connection, asked);
+    } else {
+      urgent_sender_.leave();
+      co_await pause_after_failure();
+    }
     if (stopped_) break;
     for (std::size_t i = 0; i < asked.size(); ++i) {
       const asked_partition& a = asked[i];
@@ -188,23 +200,16 @@ KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
       if (const auto stream = host_.find_stream(a.first)) host_.on_fetch_answered(*stream);
     }
   }
+  urgent_sender_.leave();
   serving_urgent_ = false;
 }
 
-KAWAIT_DECL asio::awaitable<std::size_t> fetcher::fetch_urgent(std::vector<asked_partition> asked) {
-  while (!stopped_ && !urgent_sender_.has_room()) co_await urgent_sender_.async_wait_room();
-  if (stopped_) co_return asked.size();
-  auto connection = co_await brokers_.async_get(node_, net::channel::control);
-  if (stopped_) co_return asked.size();
-  if (!connection) {
-    urgent_sender_.leave();
-    co_await pause_after_failure();
-    co_return asked.size();
-  }
+KAWAIT_DECL asio::awaitable<std::size_t> fetcher::fetch_urgent(std::shared_ptr<net::connection> connection,
+                                                               std::vector<asked_partition> asked) {
   const auto request = machine::fetch_session::one_shot(asked, limits(0, 0));
   urgent_sender_.on_sent();
   const net::time_point sent = environment_.now();
-  auto answer = co_await (*connection)->async_request(request, options_.request_timeout, budget_.pool());
+  auto answer = co_await connection->async_request(request, options_.request_timeout, budget_.pool());
   budget_.on_answered();
   if (stopped_) co_return asked.size();
   if (options_.observers) tell_fetched(answer, sent);
