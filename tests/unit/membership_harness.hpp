@@ -4,6 +4,8 @@
 
 #include <kawait/machine/membership.hpp>
 
+#include "catch.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -170,6 +172,15 @@ struct harness {
     run();
     answer(1);
     run();
+  }
+
+  /// A0#1 is held, A1#2 is revoked since now, within 270 s.
+  void settle_and_revoke() {
+    settle("A0 A1");
+    now += 5s;
+    poll();
+    answer(1, "A0");
+    CHECK(run() == "revoke A1#2 within 270000");
   }
 };
 

@@ -36,11 +36,7 @@ TEST_CASE("membership drains before it leaves (points 21, 35, 36)") {
 
 TEST_CASE("membership that leaves keeps the deadline of what is drained and not acknowledged (points 25, 35)") {
   harness t;
-  t.settle("A0 A1");
-  t.now += 5s;
-  t.poll();
-  t.answer(1, "A0");
-  CHECK(t.run() == "revoke A1#2 within 270000");
+  t.settle_and_revoke();
   t.now += 268s;
   CHECK(t.poll() == "alive 1");
   SECTION("drained in time") {

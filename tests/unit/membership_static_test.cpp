@@ -189,11 +189,7 @@ TEST_CASE("membership leaves at a poll time-out behind a heartbeat and commits u
 
 TEST_CASE("membership keeps the deadline of an earlier revocation while the leave of a poll time-out waits (points 25, 34)") {
   harness t;
-  t.settle("A0 A1");
-  t.now += 5s;
-  t.poll();
-  t.answer(1, "A0");
-  CHECK(t.run() == "revoke A1#2 within 270000");
+  t.settle_and_revoke();
   t.now += 268s;
   SECTION("for a commit: the connection goes then") {
     t.commit_sent("A0", 1);

@@ -139,7 +139,7 @@ class fetcher {
   KAWAIT_DECL asio::awaitable<void> fetch_once();
   KAWAIT_DECL asio::awaitable<void> serve_urgent();
   KAWAIT_DECL std::vector<asked_partition> urgent_ones() const;
-  KAWAIT_DECL bool has_more(const asked_partition& asked) const;
+  KAWAIT_DECL bool has_more(const topic_id_partition& partition, std::int64_t offset) const;
   /// The first of them of which the answer has brought records, or how many there are.
   KAWAIT_DECL asio::awaitable<std::size_t> fetch_urgent(std::shared_ptr<net::connection> connection,
                                                         std::vector<asked_partition> asked);

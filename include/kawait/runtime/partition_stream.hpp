@@ -134,6 +134,10 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL void on_end_seen(std::int64_t offset);
   /// It had not. That may be below the end of the log: compaction has left nothing of the last offsets.
   bool was_end(std::int64_t offset) const noexcept { return end_seen_ == offset; }
+  /// A broker is known to have something to read there.
+  bool has_more_at(std::int64_t offset, isolation_level isolation) const noexcept {
+    return offset < end_of_log(isolation) && !was_end(offset);
+  }
   /// A broker had something there that it did not send.
   void on_more_seen() noexcept {
     end_seen_.reset();

@@ -47,8 +47,8 @@ KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
   stream.set_largest_elsewhere(largest_batch_);
   const auto most = static_cast<std::size_t>(options_.max_partition_fetch_bytes);
   const auto limit = static_cast<std::int32_t>(std::min(stream.fetch_room(), most));
-  const bool has_more = from.offset < stream.end_of_log(options_.isolation) && !stream.was_end(from.offset);
-  at(node).set(id, machine::fetch_session::position(from.offset, leader->epoch, from.leader_epoch, limit), has_more);
+  const machine::fetch_session::position position(from.offset, leader->epoch, from.leader_epoch, limit);
+  at(node).set(id, position, stream.has_more_at(from.offset, options_.isolation));
 }
 
 KAWAIT_DECL void fetch_scheduler::on_answered(partition_stream& stream) {

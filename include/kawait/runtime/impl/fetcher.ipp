@@ -165,9 +165,9 @@ KAWAIT_DECL std::vector<fetcher::asked_partition> fetcher::urgent_ones() const {
   return all;
 }
 
-KAWAIT_DECL bool fetcher::has_more(const asked_partition& asked) const {
-  const auto stream = host_.find_stream(asked.first);
-  return stream && asked.second.offset < stream->end_of_log(options_.isolation) && !stream->was_end(asked.second.offset);
+KAWAIT_DECL bool fetcher::has_more(const topic_id_partition& partition, std::int64_t offset) const {
+  const auto stream = host_.find_stream(partition);
+  return stream && stream->has_more_at(offset, options_.isolation);
 }
 
 KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
@@ -194,7 +194,7 @@ KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
       // partitions have nothing, and this one would wait for its end. It keeps its turn.
       const auto it = urgent_.find(a.first);
       if (it == urgent_.end() || it->second.wanted.offset != a.second.offset) continue;
-      if (i > first_brought && has_more(a)) continue;
+      if (i > first_brought && has_more(a.first, a.second.offset)) continue;
       urgent_.erase(it);
       served_[a.first] = a.second.offset;
       if (const auto stream = host_.find_stream(a.first)) host_.on_fetch_answered(*stream);
@@ -266,10 +266,7 @@ KAWAIT_DECL std::size_t fetcher::deliver(const protocol::fetch_response& respons
 }
 
 KAWAIT_DECL bool fetcher::knows_of_more() const {
-  return session_.any_wanted([this](const topic_id_partition& partition, std::int64_t offset) {
-    const auto stream = host_.find_stream(partition);
-    return stream && offset < stream->end_of_log(options_.isolation) && !stream->was_end(offset);
-  });
+  return session_.any_wanted([this](const topic_id_partition& partition, std::int64_t offset) { return has_more(partition, offset); });
 }
 
 // That the position is the end that an answer tells is seen there. It does not get there where compaction has left nothing of the log's
