@@ -189,6 +189,26 @@ TEST_CASE("membership leaving while it reconciles drains the rest, too (points 2
   CHECK(t.run() == "leave -1");
 }
 
+TEST_CASE("membership leaving cuts for the first whose commit hangs while others drain (points 25, 29 b, 36)") {
+  harness t;
+  t.settle_and_revoke();
+  t.commit_sent("A1", 2);
+  t.now += 100s;
+  t.poll();
+  t.answer(1, "");
+  CHECK(t.run() == "revoke A0#1 within 270000");
+  t.m.leave(leave_kind::default_);
+  t.run();
+  t.now += 170s;
+  CHECK(t.poll() == "abandon A1#2");
+  CHECK(t.poll() == "cut");
+  t.commit_answered("A1", 2);
+  t.run();
+  if (t.m.heartbeat_in_flight()) t.answer(1);
+  t.drained("A0", 1);
+  CHECK(t.run() == "leave -1");
+}
+
 TEST_CASE("membership waits for the answers of all commits before it leaves (points 29 b, 36)") {
   harness t;
   t.settle("A0");

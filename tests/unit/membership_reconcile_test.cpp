@@ -333,4 +333,39 @@ TEST_CASE("membership cuts after the deadline of an abandoned partition whose co
   CHECK(t.poll() == "alive 1 timeout=300000 names=t owned=");
 }
 
+// 60017700: a partition's commit is unanswered at its deadline, while another, revoked later, drains. The broker expels us for the first.
+TEST_CASE("membership cuts for an abandoned partition whose commit hangs while others drain (points 25, 29 b)") {
+  harness t;
+  t.settle_and_revoke();
+  t.commit_sent("A1", 2);
+  t.now += 100s;
+  t.poll();
+  t.answer(1, "");
+  CHECK(t.run() == "revoke A0#1 within 270000");
+  t.now += 170s;
+  SECTION("which was abandoned") {
+    CHECK(t.poll() == "abandon A1#2");
+  }
+  SECTION("or drained in time") {
+    t.now -= 1s;
+    t.drained("A1", 2);
+    t.run();
+    t.answer(1);
+    CHECK(t.poll() == "idle 1000");
+    t.now += 1s;
+  }
+  CHECK(t.poll() == "cut");
+  t.commit_answered("A1", 2);
+  t.run();
+  if (t.m.heartbeat_in_flight()) t.answer(1);
+  t.commit_sent("A0", 1);
+  t.drained("A0", 1);
+  t.now += 99s;
+  t.run();
+  CHECK(t.m.heartbeat_in_flight());
+  t.answer(1);
+  t.now += 1s;
+  CHECK(t.poll() == "cut");  // at its own deadline
+}
+
 }  // namespace membership_reconcile_tests

@@ -27,7 +27,7 @@ KAWAIT_DECL membership::effect membership::poll_joining(time_point now) {
   if (const auto from = std::max(not_before_, names_not_before_); now < from) return idle{from};
   // A join owns nothing. Were a commit of the lost ownership still under way, and the broker gave the same partitions back with
   // the same epoch, as 4.2 does, the commit would count as one of the new ownership.
-  if (auto wait = wait_for_commits(!unanswered_.empty(), now + interval_, now)) return std::move(*wait);
+  if (auto wait = wait_for_commits(any_unanswered(now + interval_), now)) return std::move(*wait);
   std::get<joining>(state_).asked = true;
   return send(join_epoch, contents::all(), now);
 }
@@ -40,7 +40,7 @@ KAWAIT_DECL membership::effect membership::poll_resigning(time_point now) {
   // After a poll time-out it goes at once, whatever went wrong before: it is best effort, and the others wait for the partitions.
   if (in_flight_) return idle{deadline};
   if (in<resigning>() && now < not_before_) return idle{std::min(not_before_, deadline)};
-  if (auto wait = wait_for_commits(!unanswered_.empty(), std::min(now + interval_, deadline), now)) {
+  if (auto wait = wait_for_commits(any_unanswered(std::min(now + interval_, deadline)), now)) {
     if (auto* const i = std::get_if<idle>(&*wait)) i->until = std::min(i->until, deadline);
     return std::move(*wait);
   }
@@ -65,29 +65,25 @@ KAWAIT_DECL membership::effect membership::poll_leaving(time_point now) {
     return revoke_partitions(std::move(revoked), deadline);
   if (auto gone = abandon(now)) return std::move(*gone);
 
-  time_point wake = never;
-  if (!any_draining()) {
+  // Of what is to be given up at several times the first counts: the broker expels who keeps it longer, and takes no commit of his.
+  auto cut_at = first_blocked();
+  const bool is_drained = !any_draining();
+  if (is_drained) {
     if (!l.epoch || KAWAIT_MUTANT(leaves_without_a_word)) {
       finish_leaving(l.rejoin);
       return poll(now);
     }
-    // Of what is to be given up at several times the first counts: the broker expels who keeps it longer, and takes no commit of his.
-    time_point cut_at = leases_.empty() ? now + interval_ : never, last = time_point::min();
-    for (const auto& [partition, each] : leases_) {
-      const time_point deadline_of_it = std::get<released>(each.phase).deadline;
-      last = std::max(last, deadline_of_it);
-      if (unanswered_.count(partition) > 0) cut_at = std::min(cut_at, deadline_of_it);
-    }
-    if (cut_at == never) cut_at = last;  // what is unanswered is of partitions that were abandoned
-    auto wait = wait_for_commits(!unanswered_.empty(), cut_at, now);
-    if (!wait) {
-      // Behind a heartbeat that is under way it would be served no sooner: a broker serves a connection's requests one by one.
-      if (in_flight_) return idle{};
-      state_ = departing{l.rejoin};
-      return send(*l.epoch, contents(), now);
-    }
+    if (!cut_at) cut_at = any_unanswered(leases_.empty() ? now + interval_ : last_released());  // of partitions that are gone already
+  }
+  time_point wake = never;
+  if (auto wait = wait_for_commits(cut_at, now)) {
     if (std::holds_alternative<cut_coordinator>(*wait)) return std::move(*wait);
     wake = std::get<idle>(*wait).until;
+  } else if (is_drained) {
+    // Behind a heartbeat that is under way it would be served no sooner: a broker serves a connection's requests one by one.
+    if (in_flight_) return idle{};
+    state_ = departing{l.rejoin};
+    return send(*l.epoch, contents(), now);
   }
   if (epoch_ == 0) return idle{wake};  // no member yet: the join was not answered
   return keep_alive(now, wake);
@@ -101,19 +97,12 @@ KAWAIT_DECL membership::effect membership::poll_reconciling(time_point now) {
   }
   if (auto gone = abandon(now)) return std::move(*gone);
   if (any_draining() && KAWAIT_MUTANT(silent_while_draining)) return idle{next_deadline()};
-  if (any_draining()) return keep_alive(now, never);
-
-  bool blocked = false;
-  time_point cut_at = never;
-  for (const auto& [partition, l] : leases_) {
-    if (!l.is_released() || unanswered_.count(partition) == 0 || KAWAIT_MUTANT(acknowledges_during_commit)) continue;
-    blocked = true;
-    cut_at = std::min(cut_at, std::get<released>(l.phase).deadline);
-  }
-  if (auto wait = wait_for_commits(blocked, cut_at, now)) {
+  // Also while others drain, whose time may end much later: the broker expels who keeps the first too long.
+  if (auto wait = wait_for_commits(first_blocked(), now)) {
     if (const auto* i = std::get_if<idle>(&*wait)) return keep_alive(now, i->until);
     return std::move(*wait);
   }
+  if (any_draining()) return keep_alive(now, never);
   if (in_flight_) return keep_alive(now, never);
   if (now < not_before_) return keep_alive(now, not_before_);
 
@@ -169,15 +158,36 @@ KAWAIT_DECL membership::contents membership::sayable(time_point now) const noexc
   return c;
 }
 
-KAWAIT_DECL std::optional<membership::effect> membership::wait_for_commits(bool blocked, time_point cut_at, time_point now) {
-  if (!blocked) {
+KAWAIT_DECL std::optional<membership::effect> membership::wait_for_commits(std::optional<time_point> cut_at, time_point now) {
+  if (!cut_at) {
     cut_at_.reset();
     return std::nullopt;
   }
   if (!cut_at_) cut_at_ = cut_at;
+  if (*cut_at_ != never) cut_at_ = std::min(*cut_at_, *cut_at);
   if (now < *cut_at_) return idle{*cut_at_};
   cut_at_ = never;  // once: the end of the connection answers the commits
   return cut_coordinator{};
+}
+
+KAWAIT_DECL std::optional<time_point> membership::any_unanswered(time_point cut_at) const {
+  return unanswered_.empty() ? std::nullopt : std::optional(cut_at);
+}
+
+KAWAIT_DECL std::optional<time_point> membership::first_blocked() const {
+  std::optional<time_point> first;
+  for (const auto& [partition, l] : leases_) {
+    const auto* const r = std::get_if<released>(&l.phase);
+    if (r == nullptr || unanswered_.count(partition) == 0 || KAWAIT_MUTANT(acknowledges_during_commit)) continue;
+    first = std::min(first.value_or(never), r->deadline);
+  }
+  return first;
+}
+
+KAWAIT_DECL time_point membership::last_released() const {
+  time_point last = time_point::min();
+  for (const auto& [partition, l] : leases_) last = std::max(last, std::get<released>(l.phase).deadline);
+  return last;
 }
 
 KAWAIT_DECL std::optional<membership::effect> membership::abandon(time_point now) {
