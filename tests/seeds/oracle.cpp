@@ -122,6 +122,10 @@ bool oracle::is_sound(const book* b) const {
 }
 
 void oracle::check_committed() {
+  for (const heir& h : std::exchange(heirs_, {})) {
+    book* const b = ledger_.current(h.name);
+    if (b && broker_.committed(group, h.name.topic, h.name.partition) == h.offset) b->inherits = true;
+  }
   for (const suspicion& s : std::exchange(suspicions_, {})) {
     const auto now = broker_.committed(group, s.name.topic, s.name.partition);
     const auto owner = broker_.group().owner(group, s.name);

@@ -141,6 +141,10 @@ class oracle {
     std::int64_t offset;
     std::string who, owner;
   };
+  struct heir {
+    kawait::topic_partition name;
+    std::int64_t offset;
+  };
 
   // What the observer tells (oracle_consumers.cpp).
   void on_assigned(client& c, const kawait::observer::assigned& e);
@@ -155,8 +159,8 @@ class oracle {
   client* find_client(std::string_view name);
   void on_heartbeat(client& c, const kawait::testing::request_view& v);
   void on_commit(client& c, const kawait::testing::request_view& v);
-  /// A commit that names no topic id.
-  void note_heir(const client& c, const kawait::topic_partition& p);
+  /// A commit that names no topic id may be of an earlier topic of the name. The broker may refuse it, which is seen at the next sample.
+  void note_heir(const client& c, const kawait::topic_partition& p, std::int64_t offset);
   void check_commit(client& c, const kawait::topic_partition& p, std::int64_t offset, std::int32_t epoch);
   void on_fetch(client& c, const kawait::testing::request_view& v);
   void on_list_offsets(client& c, const kawait::testing::request_view& v);
@@ -190,6 +194,7 @@ class oracle {
   std::map<std::uint64_t, time_point> doomed_;
   std::vector<unanswered> unanswered_;
   std::vector<suspicion> suspicions_;
+  std::vector<heir> heirs_;
   std::map<kawait::topic_id_partition, std::int64_t> checked_;  ///< Below it every record was found to be done.
   std::map<std::pair<std::string, std::int32_t>, std::set<kawait::topic_id_partition>> sessions_;
 };

@@ -135,7 +135,7 @@ void oracle::on_commit(client& c, const request_view& v) {
   for (const auto& t : q->topics) {
     for (const auto& p : t.partitions) {
       const auto name = name_of(ledger_, t, p.partition_index, v.version);
-      if (name && v.version < 10) note_heir(c, *name);
+      if (name && v.version < 10) note_heir(c, *name, p.committed_offset);
     }
   }
   if (v.at > v.came + request_timeout) {
@@ -161,10 +161,9 @@ void oracle::on_commit(client& c, const request_view& v) {
   }
 }
 
-void oracle::note_heir(const client& c, const topic_partition& p) {
+void oracle::note_heir(const client& c, const topic_partition& p, std::int64_t offset) {
   const auto last = c.newest(p);
-  book* const b = ledger_.current(p);
-  if (b && last && last->where != ledger_.current_id(p)) b->inherits = true;
+  if (last && last->where != ledger_.current_id(p)) heirs_.push_back(heir{p, offset});
 }
 
 void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offset, std::int32_t epoch) {
