@@ -8,7 +8,6 @@ namespace broker_pool_tests {
 
 using namespace scripted;
 using kawait::errc;
-using kawait::kafka_error;
 using net::channel;
 
 using link = std::shared_ptr<net::connection>;
@@ -102,7 +101,7 @@ TEST_CASE("a broker has one connection for fetching and one for the rest", "[net
   CHECK(*any == *control);  // never a fetch connection
   const auto unknown = c.w.run(pool.async_get(3, channel::control));
   REQUIRE(!unknown);
-  CHECK(unknown.error().code == kafka_error::broker_not_available);
+  CHECK(unknown.error().code == errc::unknown_broker);
 }
 
 TEST_CASE("callers share one attempt, and a cancelled one does not end it", "[net]") {
@@ -216,7 +215,7 @@ TEST_CASE("metadata moves a broker, and one that is missing keeps what it has", 
   (*b)->close();
   pool.set_brokers(brokers({net::broker(1, "moved", 9092)}));
   CHECK((*moved)->is_open());
-  CHECK(c.w.run(pool.async_get(2, channel::fetch)).error().code == kafka_error::broker_not_available);
+  CHECK(c.w.run(pool.async_get(2, channel::fetch)).error().code == errc::unknown_broker);
 }
 
 TEST_CASE("the bootstrap connection becomes its broker's", "[net]") {
@@ -276,7 +275,7 @@ TEST_CASE("starting again from the bootstrap list forgets the brokers", "[net]")
   REQUIRE(old);
   pool.rebootstrap();
   CHECK(!(*old)->is_open());
-  CHECK(c.w.run(pool.async_get(1, channel::fetch)).error().code == kafka_error::broker_not_available);
+  CHECK(c.w.run(pool.async_get(1, channel::fetch)).error().code == errc::unknown_broker);
   auto any = c.w.run(pool.async_any());
   REQUIRE(any);
   CHECK((*any)->peer_name() == "new:9092");

@@ -134,7 +134,7 @@ TEST_CASE("operations without a value", "[net]") {
     co_await net::async_sleep_for(1s);
     throw kawait::error(kawait::errc::lost, "words");
   };
-  const auto coded = []() -> asio::awaitable<std::error_code> { co_return make_error_code(kawait::errc::revoked); };
+  const auto coded = []() -> asio::awaitable<std::error_code> { co_return make_error_code(kawait::errc::not_assigned); };
   const auto failing = []() -> asio::awaitable<kawait::failure> { co_return kawait::failure(kawait::errc::closed, "why"); };
   const auto starved = []() -> asio::awaitable<void> {
     co_await net::async_sleep_for(2s);
@@ -148,7 +148,7 @@ TEST_CASE("operations without a value", "[net]") {
   kawait::detail::initiate<void>(w.executor(), throwing, note, &thrown);
   kawait::detail::initiate<void>(w.executor(), starved, note);
   w.advance(5s);
-  const std::vector<std::error_code> expected = {std::error_code(), kawait::errc::revoked, kawait::errc::closed,
+  const std::vector<std::error_code> expected = {std::error_code(), kawait::errc::not_assigned, kawait::errc::closed,
                                                  kawait::errc::lost, std::make_error_code(std::errc::not_enough_memory)};
   CHECK(codes == expected);
   CHECK(words.text() == "why");

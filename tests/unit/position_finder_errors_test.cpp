@@ -224,7 +224,8 @@ TEST_CASE("position_finder: a leader that does not answer delays only its own pa
   CHECK(d.idle() == -1);  // one in flight for each broker
   d.finder.from_reset(lease(2, 0));
   CHECK(d.expect<position_finder::list_offsets>().node == 2);
-  d.finder.on_list_offsets_failed(1, failure(errc::request_timeout), at_ms(d.now), 0);
+  // Also one that leaves just now, and whose address is gone before it is no leader any more (seed 19394).
+  d.finder.on_list_offsets_failed(1, failure(GENERATE(errc::request_timeout, errc::unknown_broker)), at_ms(d.now), 0);
   d.answer(2, lists({{"b", 0, 4, 1}}));
   d.expect_found(lease(2, 0), {4, 1}, source::reset);
   d.expect<position_finder::refresh_metadata>();

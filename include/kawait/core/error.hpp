@@ -25,7 +25,6 @@ enum class errc {
   no_offset,               ///< No committed offset, or it is out of range, and auto.offset.reset is none.
   log_truncated,           ///< Records below the position are gone: another leader's log goes on from an earlier offset (KIP-320).
   // Ends of streams and revocations.
-  revoked,              ///< The partition moved to another member.
   lost,                 ///< The group moved on without us: nothing can be committed any more.
   closed,               ///< The consumer is closed.
   revocation_deadline,  ///< In-flight work was not drained in time; the partition was given up regardless.
@@ -34,6 +33,7 @@ enum class errc {
   // Network and protocol.
   unresolved_host,         ///< No bootstrap name has an address.
   bootstrap_failed,        ///< No bootstrap address could be used.
+  unknown_broker,          ///< The cluster names a broker and not where it is: it is just leaving, or coming.
   connection_closed,       ///< The broker closed the connection.
   request_timeout,         ///< No answer within request.timeout.ms.
   not_kafka,               ///< What answers does not speak Kafka's protocol.

@@ -144,7 +144,6 @@ class position_finder {
   KAWAIT_DECL void remove(const topic_id_partition& partition);
 
   bool empty() const noexcept { return entries_.empty(); }
-  bool contains(const topic_id_partition& partition) const { return entries_.contains(partition); }
 
   /// What to do now. A request counts as sent; a partition that was found, or was not, is forgotten.
   KAWAIT_DECL effect poll(time_point now, const cluster& metadata);

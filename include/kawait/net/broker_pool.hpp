@@ -52,7 +52,7 @@ class broker_pool {
   /// The open connection, or null.
   KAWAIT_DECL std::shared_ptr<connection> find(std::int32_t node, channel c) const;
   /// The open connection, or a new one: concurrent callers share one attempt. Attempts keep a bounded, jittered distance; a call
-  /// waits for it, makes one attempt and returns its failure. kafka_error::broker_not_available: no such broker is known.
+  /// waits for it, makes one attempt and returns its failure. errc::unknown_broker: there is no such.
   KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> async_get(std::int32_t node, channel c);
   /// Any broker: the least loaded open control connection, else a known broker, else the bootstrap list, every address of every
   /// name in turn from a random start. errc::bootstrap_failed: none; the words list every address and why. A code that all of them

@@ -83,7 +83,6 @@ class engine final : public std::enable_shared_from_this<engine>,
 
   // ---- Reading.
   KAWAIT_DECL failure enter(reading_mode mode);
-  reading_mode mode() const noexcept { return mode_; }
   KAWAIT_DECL void set_listener(assignment_listener* listener);
   /// The next batch of a partition; none when the stream has ended, or, if so wanted, at the log's end.
   KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> next(stream_ptr stream, bool or_end);

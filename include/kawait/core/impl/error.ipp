@@ -19,7 +19,6 @@ inline const char* words_of(errc e) noexcept {
     case errc::handler_returned_early: return "the handler returned while its partition was still assigned";
     case errc::no_offset: return "no usable offset and auto.offset.reset is none";
     case errc::log_truncated: return "the log was truncated below the position";
-    case errc::revoked: return "the partition was revoked";
     case errc::lost: return "the partition was lost";
     case errc::closed: return "the consumer is closed";
     case errc::revocation_deadline: return "in-flight work was not drained before the revocation's deadline";
@@ -27,6 +26,7 @@ inline const char* words_of(errc e) noexcept {
     case errc::commit_failed: return "not every offset could be committed";
     case errc::unresolved_host: return "host name not resolved";
     case errc::bootstrap_failed: return "no bootstrap server could be used";
+    case errc::unknown_broker: return "the cluster does not say where the broker is";
     case errc::connection_closed: return "the broker closed the connection";
     case errc::request_timeout: return "no answer within request.timeout.ms";
     case errc::not_kafka: return "the peer does not speak Kafka's protocol";
@@ -58,6 +58,7 @@ inline bool is_retriable(const std::error_code& ec) noexcept {
   switch (static_cast<errc>(ec.value())) {
     case errc::bootstrap_failed:
     case errc::unresolved_host:
+    case errc::unknown_broker:
     case errc::connection_closed:
     case errc::request_timeout:
     case errc::tls_failed:

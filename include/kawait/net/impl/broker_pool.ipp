@@ -215,7 +215,7 @@ KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::get(
   if (self->closed_) co_return failure(errc::closed);
   if (self->refused_) co_return self->refused_;
   const auto s = self->find(id, c);
-  if (!s) co_return failure(kafka_error::broker_not_available, "broker " + std::to_string(id) + " is not known");
+  if (!s) co_return failure(errc::unknown_broker, "broker " + std::to_string(id));
   if (auto live = s->open_connection()) co_return live;
   auto joined = co_await join(self, s);
   co_return std::move(joined);
