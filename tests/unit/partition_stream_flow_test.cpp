@@ -167,6 +167,59 @@ TEST_CASE("of two batches that do not decode the first is where the position is,
   CHECK(r.stream->position() == 4);
 }
 
+TEST_CASE("what did not decode and was cut off the log does not stop what is read in its place", "[stream]") {
+  rig r;
+  r.flow_from(0);
+  r.fetched(batch_of(0, 10));
+  held old = r.take();
+  REQUIRE(old);
+  const bool was_cut_off = GENERATE(true, false);
+  old->corrupt_at = was_cut_off ? 7 : 3;
+  r.stream->go_back(offset_and_epoch(5, 2));
+  r.fetched(batch_of(5, 10));
+  held anew = r.take();
+  REQUIRE(anew);
+  CHECK(offsets_of(*anew).front() == 5);
+  r.stream->require_done(false);  // or the batch would be a hole
+  r.done_is_required = false;
+  r.give_back(std::move(old), false);
+  CHECK(r.stream->position() == (was_cut_off ? 15 : 3));
+  CHECK(!r.take());
+  CHECK(static_cast<bool>(r.bad) == !was_cut_off);
+}
+
+TEST_CASE("what did not decode is told though the log was cut behind it, or is shorter than was thought", "[stream]") {
+  rig r;
+  r.flow_from(0);
+  r.fetched(batch_of(0, 10));
+  held l = r.take();
+  REQUIRE(l);
+  l->corrupt_at = 3;
+  const bool is_cut_before = GENERATE(false, true);
+  r.give_back(std::move(l), false);
+  SECTION("an offset that is out of range") {
+    r.stream->on_out_of_range();
+  }
+  SECTION("a truncation") {
+    r.stream->go_back(offset_and_epoch(is_cut_before ? 2 : 5, 2));
+    if (is_cut_before) {
+      CHECK(r.stream->position() == 2);
+      return;
+    }
+  }
+  SECTION("one that was looked up") {
+    r.stream->on_out_of_range();
+    r.stream->on_truncated(offset_and_epoch(is_cut_before ? 2 : 5, 2));
+    if (is_cut_before) {
+      CHECK(r.stream->position() == 2);
+      return;
+    }
+  }
+  CHECK(r.stream->position() == 3);
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::corrupt_batch);
+}
+
 TEST_CASE("an out-of-range position is looked up anew", "[stream]") {
   rig r;
   r.flow_from(0);

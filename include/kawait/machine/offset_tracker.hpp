@@ -35,8 +35,9 @@ class offset_tracker {
   /// Everything of the batch below `next_offset` is done. Going back is ignored.
   KAWAIT_DECL void done(ticket t, std::int64_t next_offset);
 
-  /// Whether the ticket was given since the last restart.
-  bool is_current(ticket t) const noexcept { return t >= first_ && t < next_; }
+  /// Whether what was handed out at `offset` with a batch that is not wholly done is what the log has there: no restart came since, and
+  /// no truncation took it.
+  KAWAIT_DECL bool is_of_log(ticket t, std::int64_t offset);
 
   /// The log has lost what lay at `end` and above: what was handed out below it is still to be done.
   KAWAIT_DECL void truncate(const offset_and_epoch& end);
@@ -82,6 +83,7 @@ class offset_tracker {
   };
 
   KAWAIT_DECL void push(std::int64_t begin, std::int64_t end, std::int32_t leader_epoch);
+  bool is_current(ticket t) const noexcept { return t >= first_ && t < next_; }
   KAWAIT_DECL std::deque<batch>::iterator find(ticket t);
   KAWAIT_DECL void advance();
   KAWAIT_DECL std::optional<offset_and_epoch> remove_commit(commit_id id);

@@ -231,6 +231,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL void hand_out(lease& l);
   KAWAIT_DECL void drop_queue();
   KAWAIT_DECL void leave_position();
+  KAWAIT_DECL void restart(const offset_and_epoch& position);
   KAWAIT_DECL void ask_for_more();
   KAWAIT_DECL void wake_readers();
   KAWAIT_DECL void stop(failure why);

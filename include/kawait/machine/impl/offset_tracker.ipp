@@ -69,6 +69,13 @@ KAWAIT_DECL void offset_tracker::done(ticket t, std::int64_t next_offset) {
   advance();
 }
 
+KAWAIT_DECL bool offset_tracker::is_of_log(ticket t, std::int64_t offset) {
+  if (!is_current(t)) return false;
+  const auto b = find(t);
+  // One that is not in the list though it is not done is behind a hole, or was taken by a truncation.
+  return b == batches_.end() ? hole_.has_value() : offset < b->end;
+}
+
 KAWAIT_DECL void offset_tracker::advance() {
   while (!batches_.empty()) {
     const batch& b = batches_.front();

@@ -55,15 +55,19 @@ KAWAIT_DECL void partition_stream::drop_queue() {
 
 KAWAIT_DECL void partition_stream::leave_position() {
   drop_queue();
-  corrupt_at_.reset();
   end_seen_.reset();
   passed_over_ = 0;
+}
+
+KAWAIT_DECL void partition_stream::restart(const offset_and_epoch& position) {
+  corrupt_at_.reset();
+  tracker_.restart(position);
 }
 
 KAWAIT_DECL void partition_stream::seek(const offset_and_epoch& to) {
   leave_position();
   read_position_ = to.offset;
-  tracker_.restart(to);
+  restart(to);
   if (std::holds_alternative<unstarted>(state_)) {
     state_ = unstarted{to, std::nullopt};
     return;
@@ -76,6 +80,7 @@ KAWAIT_DECL void partition_stream::seek(const offset_and_epoch& to) {
 KAWAIT_DECL void partition_stream::go_back(const offset_and_epoch& to) {
   leave_position();
   read_position_ = to.offset;
+  if (corrupt_at_ && *corrupt_at_ >= to.offset) corrupt_at_.reset();
   tracker_.truncate(to);
   state_ = flowing{to};
   host_.on_seek(*this);
@@ -84,7 +89,7 @@ KAWAIT_DECL void partition_stream::go_back(const offset_and_epoch& to) {
 KAWAIT_DECL void partition_stream::seek_to_time(std::int64_t timestamp) {
   leave_position();
   read_position_.reset();
-  tracker_.restart(offset_and_epoch(0));
+  restart(offset_and_epoch(0));
   if (std::holds_alternative<unstarted>(state_)) {
     state_ = unstarted{std::nullopt, timestamp};
     return;
@@ -135,7 +140,7 @@ KAWAIT_DECL void partition_stream::on_located(const offset_and_epoch& where) {
   if (!std::holds_alternative<locating>(state_) || is_ended()) return;  // sought or revoked meanwhile
   state_ = flowing{where};
   read_position_ = where.offset;
-  tracker_.restart(where);
+  restart(where);
   host_.on_demand(*this);
 }
 
@@ -233,10 +238,10 @@ KAWAIT_DECL void partition_stream::on_marked(lease& l) { tracker_.done(l.ticket,
 KAWAIT_DECL void partition_stream::on_released(lease& l) {
   const std::int64_t done = l.low_water_mark();
   const std::int64_t corrupt = l.corrupt_at.load(std::memory_order_relaxed);
-  // The tickets of before a seek are no concern of what is read now.
-  const bool is_current = tracker_.is_current(l.ticket);
-  // Of several that do not decode the position is the first, in whatever order they are released; also once it has been told.
-  if (corrupt >= 0 && done < l.next_offset && is_current && corrupt < position().value_or(corrupt + 1)) corrupt_at_ = corrupt;
+  // Not of before a seek, nor what the log has lost since: other records may be read at the same offset by now. Of several the position
+  // is the first, in whatever order they are released; also once it has been told.
+  const bool is_missing = corrupt >= 0 && done < l.next_offset && tracker_.is_of_log(l.ticket, corrupt);
+  if (is_missing && corrupt < position().value_or(corrupt + 1)) corrupt_at_ = corrupt;
   tracker_.done(l.ticket, done);
   tracker_.released(l.ticket);
   const bool was_blocked = has_leases_over_quota();
