@@ -60,6 +60,28 @@ TEST_CASE("leases that fill the share are an error for the reader, until it rele
   CHECK(r.stream->fetch_position() == offset_and_epoch(3, 0));
 }
 
+// Told so, its reader looks at others; partitions go, and each has more of the buffer. What lies there is told by nobody else: its
+// leases come back and find nothing blocked any more, and more is fetched into a queue that is not empty.
+TEST_CASE("a share that becomes larger wakes the reader that was told of its leases, and fetches", "[stream]") {
+  rig r(32 << 20, 20'000);
+  r.flow_from(0);
+  r.fetched(batch_of(0, 1, 15'000));
+  r.fetched(batch_of(1, 1, 15'000));
+  const bool is_queued = GENERATE(true, false);
+  if (is_queued) r.fetched(batch_of(2, 1, 100));
+  held a = r.take(), b = r.take();
+  REQUIRE((a && b));
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::lease_quota);
+  CHECK(!r.stream->wants_fetch());
+  const int readables = r.host.readables, demands = r.host.demands;
+  r.stream->set_quota(100'000);
+  CHECK(r.host.readables == readables + (is_queued ? 1 : 0));
+  CHECK(r.host.demands == demands + 1);
+  CHECK(static_cast<bool>(r.take()) == is_queued);
+  CHECK(!r.bad);
+}
+
 // A reader has read all, keeps what it has in hand, and waits for more; partitions are added, and each has less of the buffer. Nothing
 // more is fetched then, and nobody else would tell it why.
 TEST_CASE("a share that becomes smaller than what is in hand is an error for the reader that waits", "[stream]") {

@@ -35,9 +35,8 @@ class offset_tracker {
   /// Everything of the batch below `next_offset` is done. Going back is ignored.
   KAWAIT_DECL void done(ticket t, std::int64_t next_offset);
 
-  /// Whether what was handed out at `offset` with a batch that is not wholly done is what the log has there: no restart came since, and
-  /// no truncation took it.
-  KAWAIT_DECL bool is_of_log(ticket t, std::int64_t offset);
+  /// Whether what was handed out at `offset` is what the log has there: no restart came since, and no truncation took it.
+  KAWAIT_DECL bool is_of_log(ticket t, std::int64_t offset) const noexcept;
 
   /// The log has lost what lay at `end` and above: what was handed out below it is still to be done.
   KAWAIT_DECL void truncate(const offset_and_epoch& end);
@@ -77,6 +76,10 @@ class offset_tracker {
     std::int64_t done;  // everything of it below is done
     std::int32_t leader_epoch;
   };
+  struct cut {
+    ticket before;  // it concerns these
+    std::int64_t end;
+  };
   struct commit {
     commit_id id;
     offset_and_epoch offset;
@@ -97,6 +100,7 @@ class offset_tracker {
   std::size_t open_ = 0;
   std::optional<offset_and_epoch> mark_;
   std::optional<std::int64_t> hole_;
+  std::vector<cut> cuts_;  // truncations of what is in hand, ascending: one that goes deeper says what those before it said
 
   std::vector<commit> commits_;  // in flight, in the order in which they were sent
   commit_id next_commit_ = 1;

@@ -30,7 +30,7 @@ class fetch_scheduler {
   /// An error that newer metadata may mend: it is not fetched until then.
   KAWAIT_DECL void suspend(partition_stream& stream);
   /// Metadata was refreshed: suspended partitions may go on. Call update() for each stream afterwards.
-  KAWAIT_DECL void resume_suspended();
+  KAWAIT_DECL void on_metadata();
   /// Its leader sends us to this follower. False if it cannot be fetched from: nobody knows its address.
   KAWAIT_DECL bool prefer(partition_stream& stream, std::int32_t follower);
   /// The node has refused the partition. If that was the follower, it is its leader's again; says whether it was.
@@ -53,6 +53,7 @@ class fetch_scheduler {
 
   KAWAIT_DECL fetcher& at(std::int32_t node);
   KAWAIT_DECL void update_all();
+  KAWAIT_DECL void count_fetchers();
   KAWAIT_DECL std::int32_t node_for(placement& place, std::int32_t leader);
 
   asio::any_io_executor executor_;

@@ -104,11 +104,11 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
 
   /// Where the next batch handed out starts. Where a released one did not decode it is there, before the next read fails with it, too:
   /// who begins again from here must not go past it.
-  std::optional<std::int64_t> position() const noexcept { return corrupt_at_ ? corrupt_at_ : read_position_; }
+  std::optional<std::int64_t> position() const noexcept { return damage_ ? damage_->at : read_position_; }
   KAWAIT_DECL void seek(const offset_and_epoch& to);
-  /// The log has lost what lay at `to` and above, and what is queued is to be fetched again. Work in hand below it still counts: no
-  /// commit goes past it before it is done.
-  KAWAIT_DECL void go_back(const offset_and_epoch& to);
+  /// The log has lost what lay at `end` and above, and what is queued is to be fetched again. Work in hand below it still counts: no
+  /// commit goes past it before it is done. Returns where it is read on.
+  KAWAIT_DECL std::int64_t go_back(const offset_and_epoch& end);
   /// To where the log has a time (ms since 1970, or one of ListOffsets' special times), which is yet to be looked up.
   KAWAIT_DECL void seek_to_time(std::int64_t timestamp);
   /// What is looked for, or will be, because of that.
@@ -174,11 +174,8 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   /// A batch of it came back since it was let go ahead last: it is being read.
   bool is_moving() const noexcept { return is_moving_; }
   /// Below what its own batches in hand fill, its reader is told: nothing is fetched until he releases some.
-  void set_quota(std::size_t bytes) {
-    const bool was_blocked = has_leases_over_quota();
-    quota_ = bytes;
-    if (!was_blocked && has_leases_over_quota() && is_readable()) wake_readers();
-  }
+  /// Above, he is told of what is there already, of which nothing else would tell him.
+  KAWAIT_DECL void set_quota(std::size_t bytes);
   std::size_t quota() const noexcept { return quota_; }
   bool has_data() const noexcept { return !queue_.empty(); }
 
@@ -220,8 +217,12 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   struct stopped {
     failure why;  // until a seek
   };
+  struct damage {
+    std::int64_t batch;  // its first offset
+    std::int64_t at;
+  };
 
-  bool has_hole() const noexcept { return corrupt_at_.has_value() || (done_is_required_ && tracker_.abandoned().has_value()); }
+  bool has_hole() const noexcept { return damage_ || (done_is_required_ && tracker_.abandoned()); }
   /// Its own unreleased batches fill its share: a reader is told instead of waiting for itself.
   bool has_leases_over_quota() const noexcept { return leased_bytes_ > 0 && leased_bytes_ >= quota_; }
   KAWAIT_DECL failure fill(lease& l, chunk& from, const hand_out_context& context);
@@ -235,6 +236,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL void ask_for_more();
   KAWAIT_DECL void wake_readers();
   KAWAIT_DECL void stop(failure why);
+  KAWAIT_DECL void stop_at_hole();
   KAWAIT_DECL void meet(failure why);
   KAWAIT_DECL void put_behind(failure why);
 
@@ -246,7 +248,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   std::optional<std::int64_t> read_position_;
   std::optional<std::int64_t> end_seen_;    // where the log ended when a broker answered last, if it was the position of fetching
   std::size_t passed_over_ = 0;             // answers with others' records only
-  std::optional<std::int64_t> corrupt_at_;  // a batch was released whose iteration ended there
+  std::optional<damage> damage_;            // of a batch that was released, whose iteration ended there
   std::optional<std::int64_t> told_hole_;   // the last of take_untold_hole()
   std::deque<chunk> queue_;
   std::size_t queued_bytes_ = 0;

@@ -91,6 +91,7 @@ KAWAIT_DECL void membership::on_commit_answered(std::span<const leased> leases) 
     const auto it = unanswered_.find(l.partition);
     if (it != unanswered_.end() && --it->second == 0) unanswered_.erase(it);
   }
+  if (unanswered_.empty()) cut_at_.reset();
 }
 
 KAWAIT_DECL bool membership::is_member() const noexcept { return in<awaiting>() || in<stable>() || in<reconciling>(); }

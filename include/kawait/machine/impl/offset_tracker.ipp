@@ -15,6 +15,7 @@ KAWAIT_DECL void offset_tracker::restart(const offset_and_epoch& position) {
   open_ = 0;
   if (!KAWAIT_MUTANT(keeps_done_over_a_seek)) mark_.reset();
   hole_.reset();
+  cuts_.clear();
   // A commit that is still in flight is not ours to judge any more: after a seek back its offset is no measure for what
   // follows, and after a seek forward its failure must not look like one of the new position's.
   commits_.clear();
@@ -30,6 +31,8 @@ KAWAIT_DECL void offset_tracker::truncate(const offset_and_epoch& end) {
     b = batch{b.name, std::min(b.begin, end.offset), end.offset, std::min(b.done, end.offset), end.leader_epoch};
   }
   handed_out_ = end.offset;
+  while (!cuts_.empty() && (open_ == 0 || cuts_.back().end >= end.offset)) cuts_.pop_back();
+  if (open_ > 0) cuts_.push_back(cut{next_, end.offset});
   if (mark_ && mark_->offset > end.offset) mark_ = end;
   commits_.clear();
   committed_.reset();
@@ -69,11 +72,9 @@ KAWAIT_DECL void offset_tracker::done(ticket t, std::int64_t next_offset) {
   advance();
 }
 
-KAWAIT_DECL bool offset_tracker::is_of_log(ticket t, std::int64_t offset) {
-  if (!is_current(t)) return false;
-  const auto b = find(t);
-  // One that is not in the list though it is not done is behind a hole, or was taken by a truncation.
-  return b == batches_.end() ? hole_.has_value() : offset < b->end;
+KAWAIT_DECL bool offset_tracker::is_of_log(ticket t, std::int64_t offset) const noexcept {
+  const auto lowest = std::find_if(cuts_.begin(), cuts_.end(), [t](const cut& c) { return t < c.before; });
+  return is_current(t) && (lowest == cuts_.end() || offset < lowest->end);
 }
 
 KAWAIT_DECL void offset_tracker::advance() {

@@ -73,10 +73,9 @@ KAWAIT_DECL void engine::on_truncated(partition_stream& stream, const offset_and
     stream.fail(failure(errc::log_truncated, "it goes on from offset " + std::to_string(end.offset)));
     return;
   }
-  const std::int64_t next = std::min(end.offset, stream.position().value_or(end.offset));
-  warn(detail::truncated(stream, next));
-  stream.go_back(offset_and_epoch(next, end.leader_epoch));
+  const std::int64_t next = stream.go_back(end);
   fetches_.suspend(stream);
+  warn(detail::truncated(stream, next));
 }
 
 // A leader says so at once, without records: who does not go there must not ask again without pause. Followers have no say in it.
@@ -181,7 +180,7 @@ KAWAIT_DECL void engine::on_metadata() {
   if (forgotten > 0) want_topics();
   resolve_assigned();
   check_subscription();
-  fetches_.resume_suspended();
+  fetches_.on_metadata();
   for (const auto& [id, stream] : streams_) fetches_.update(*stream);
   positions_.wake();
 }

@@ -23,7 +23,7 @@ KAWAIT_DECL fetcher& fetch_scheduler::at(std::int32_t node) {
   auto& slot = fetchers_[node];
   if (!slot) {
     slot = std::make_unique<fetcher>(executor_, tasks_, node, brokers_, budget_, host_, options_);
-    ++budget_.fetchers;
+    count_fetchers();
     tasks_.spawn(slot->run());
   }
   return *slot;
@@ -120,7 +120,14 @@ KAWAIT_DECL void fetch_scheduler::suspend(partition_stream& stream) {
   metadata_.request_refresh();
 }
 
-KAWAIT_DECL void fetch_scheduler::resume_suspended() {
+// A node that left for good has no part in the limits of what others may bring.
+KAWAIT_DECL void fetch_scheduler::count_fetchers() {
+  budget_.fetchers = static_cast<std::size_t>(
+      std::count_if(fetchers_.begin(), fetchers_.end(), [&](const auto& f) { return metadata_.cluster().find_broker(f.first); }));
+}
+
+KAWAIT_DECL void fetch_scheduler::on_metadata() {
+  count_fetchers();
   for (auto& [id, place] : placements_) place.suspended = false;
 }
 

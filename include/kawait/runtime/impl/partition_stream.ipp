@@ -48,6 +48,18 @@ KAWAIT_DECL void partition_stream::stop(failure why) {
   host_.on_demand(*this);
 }
 
+// Of several the first: who is told of a later one and seeks to behind it would never hear of what is before.
+KAWAIT_DECL void partition_stream::stop_at_hole() {
+  const auto abandoned = done_is_required_ ? tracker_.abandoned() : std::nullopt;
+  if (damage_ && (!abandoned || *abandoned >= damage_->batch)) {
+    read_position_ = damage_->at;
+    damage_.reset();
+    stop(failure(errc::corrupt_batch, "the record there does not decode"));
+  } else {
+    stop(failure(errc::batch_abandoned, "offset " + std::to_string(*abandoned) + " is not done"));
+  }
+}
+
 KAWAIT_DECL void partition_stream::drop_queue() {
   queue_.clear();
   queued_bytes_ = 0;
@@ -60,7 +72,7 @@ KAWAIT_DECL void partition_stream::leave_position() {
 }
 
 KAWAIT_DECL void partition_stream::restart(const offset_and_epoch& position) {
-  corrupt_at_.reset();
+  damage_.reset();
   tracker_.restart(position);
 }
 
@@ -77,13 +89,15 @@ KAWAIT_DECL void partition_stream::seek(const offset_and_epoch& to) {
 }
 
 // The position runs ahead of the reader: the queue goes with what was lost, and he reads on where he is, unless that was lost, too.
-KAWAIT_DECL void partition_stream::go_back(const offset_and_epoch& to) {
+KAWAIT_DECL std::int64_t partition_stream::go_back(const offset_and_epoch& end) {
+  const std::int64_t next = std::min(end.offset, read_position_.value_or(end.offset));
   leave_position();
-  read_position_ = to.offset;
-  if (corrupt_at_ && *corrupt_at_ >= to.offset) corrupt_at_.reset();
-  tracker_.truncate(to);
-  state_ = flowing{to};
+  read_position_ = next;
+  if (damage_ && damage_->at >= end.offset) damage_.reset();
+  tracker_.truncate(end);
+  state_ = flowing{offset_and_epoch(next, end.leader_epoch)};
   host_.on_seek(*this);
+  return next;
 }
 
 KAWAIT_DECL void partition_stream::seek_to_time(std::int64_t timestamp) {
@@ -190,6 +204,13 @@ KAWAIT_DECL std::size_t partition_stream::fetch_room() const noexcept {
   return std::max(room(), batch + batch / 16);
 }
 
+KAWAIT_DECL void partition_stream::set_quota(std::size_t bytes) {
+  const bool was_blocked = has_leases_over_quota();
+  quota_ = bytes;
+  if (was_blocked != has_leases_over_quota() && is_readable()) wake_readers();
+  ask_for_more();
+}
+
 KAWAIT_DECL void partition_stream::ask_for_more() {
   if (full_ && wants_fetch()) host_.on_demand(*this);
 }
@@ -241,7 +262,7 @@ KAWAIT_DECL void partition_stream::on_released(lease& l) {
   // Not of before a seek, nor what the log has lost since: other records may be read at the same offset by now. Of several the position
   // is the first, in whatever order they are released; also once it has been told.
   const bool is_missing = corrupt >= 0 && done < l.next_offset && tracker_.is_of_log(l.ticket, corrupt);
-  if (is_missing && corrupt < position().value_or(corrupt + 1)) corrupt_at_ = corrupt;
+  if (is_missing && corrupt < position().value_or(corrupt + 1)) damage_ = damage{l.first_offset, corrupt};
   tracker_.done(l.ticket, done);
   tracker_.released(l.ticket);
   const bool was_blocked = has_leases_over_quota();
@@ -249,7 +270,7 @@ KAWAIT_DECL void partition_stream::on_released(lease& l) {
   is_moving_ = true;
   ask_for_more();
   if (was_blocked && is_readable()) wake_readers();
-  if (has_hole()) wake_readers();
+  if (has_hole() && !std::holds_alternative<stopped>(state_)) wake_readers();  // a failure is told once
   if (KAWAIT_MUTANT(leaks_a_lease)) return;
   gate_.leave();
 }
