@@ -134,6 +134,10 @@ class fetcher {
   KAWAIT_DECL machine::fetch_session::limits limits(std::int32_t max_wait_ms, std::int32_t min_bytes) const;
   /// The session's request waits at the broker for records to come.
   bool is_parked() const noexcept { return session_.in_flight() && !answers_at_once_; }
+  /// What was asked for beside the session is about to be answered, and then joins the session's next request. Would that leave before,
+  /// it would be parked again without it; and so on, for as long as there is more than an answer brings. Not for long: the other
+  /// connection may hang.
+  bool has_joiners() const noexcept { return environment_.now() < joiners_until_; }
   KAWAIT_DECL bool was_served(const topic_id_partition& partition, std::int64_t offset) const;
   KAWAIT_DECL asio::awaitable<void> pause_after_failure();
   KAWAIT_DECL asio::awaitable<void> fetch_once();
@@ -167,6 +171,7 @@ class fetcher {
   std::unordered_map<topic_id_partition, urgent_partition> urgent_;
   std::unordered_map<topic_id_partition, std::int64_t> served_;  // urgent ones, and at which offset, since the request in flight left
   std::uint64_t last_turn_ = 0;
+  net::time_point joiners_until_{};
   bool serving_urgent_ = false;
   bool answers_at_once_ = false;
   bool more_is_known_ = false;  // behind what the last answer brought

@@ -8,6 +8,21 @@
 
 namespace kawait::runtime {
 
+namespace detail {
+
+/// Where `partition` is, or the size. An answer names partitions in the request's order, so that it is `from`, or the next, but for the
+/// strangest brokers: of thousands a search from the first would be felt.
+inline std::size_t find_from(std::span<const std::pair<topic_id_partition, machine::fetch_session::position>> asked, std::size_t from,
+                             const topic_id_partition& partition) {
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const std::size_t place = (from + i) % asked.size();
+    if (asked[place].first == partition) return place;
+  }
+  return asked.size();
+}
+
+}  // namespace detail
+
 KAWAIT_DECL std::size_t fetch_budget::response_limit() const noexcept {
   const std::size_t share = pool_.budget() / (2 * std::max<std::size_t>(4, fetchers));
   return std::min(static_cast<std::size_t>(options_.fetch_max_bytes), std::max<std::size_t>(share, 64 << 10));
@@ -97,6 +112,8 @@ KAWAIT_DECL asio::awaitable<void> fetcher::run() {
     if (!session_.wants_any()) {
       session_sender_.leave();
       co_await changed_.wait();
+    } else if (has_joiners()) {
+      co_await changed_.wait_until(joiners_until_);
     } else if (!session_sender_.has_room()) {
       co_await session_sender_.async_wait_room();
     } else {
@@ -113,6 +130,7 @@ KAWAIT_DECL asio::awaitable<void> fetcher::pause_after_failure() {
 }
 
 KAWAIT_DECL asio::awaitable<void> fetcher::fetch_once() {
+  if (!brokers_.find(node_, net::channel::fetch)) session_sender_.leave();  // who connects does not hold up who could send
   auto connection = co_await brokers_.async_get(node_, net::channel::fetch);
   if (stopped_) co_return;
   if (!connection) {
@@ -121,7 +139,7 @@ KAWAIT_DECL asio::awaitable<void> fetcher::fetch_once() {
     co_await pause_after_failure();
     co_return;
   }
-  if (!session_.wants_any() || !session_sender_.has_room()) co_return;
+  if (!session_.wants_any() || has_joiners() || !session_sender_.has_room()) co_return;
   const auto& request = session_.next(limits(static_cast<std::int32_t>(options_.fetch_max_wait.count()), options_.fetch_min_bytes));
   const milliseconds timeout = options_.fetch_max_wait + options_.request_timeout;
   answers_at_once_ = std::exchange(more_is_known_, false);
@@ -158,10 +176,11 @@ KAWAIT_DECL asio::awaitable<void> fetcher::close_session() {
 }
 
 KAWAIT_DECL std::vector<fetcher::asked_partition> fetcher::urgent_ones() const {
+  std::vector<std::pair<std::uint64_t, topic_id_partition>> turns;
+  for (const auto& [partition, urgent] : urgent_) turns.emplace_back(urgent.turn, partition);
+  std::sort(turns.begin(), turns.end());
   std::vector<asked_partition> all;
-  for (const auto& [partition, urgent] : urgent_) all.emplace_back(partition, urgent.wanted);
-  const auto turn = [this](const asked_partition& a) { return urgent_.at(a.first).turn; };
-  std::sort(all.begin(), all.end(), [&](const asked_partition& a, const asked_partition& b) { return turn(a) < turn(b); });
+  for (const auto& [turn, partition] : turns) all.emplace_back(partition, urgent_.at(partition).wanted);
   return all;
 }
 
@@ -174,8 +193,10 @@ KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
   while (!stopped_ && !urgent_.empty()) {
     while (!stopped_ && !urgent_sender_.has_room()) co_await urgent_sender_.async_wait_room();
     if (stopped_) break;
+    if (!brokers_.find(node_, net::channel::control)) urgent_sender_.leave();
     auto connection = co_await brokers_.async_get(node_, net::channel::control);
     if (stopped_) break;
+    if (connection && !urgent_sender_.has_room()) continue;  // others have sent meanwhile
     // Not before: some may have been revoked while we waited.
     const std::vector<asked_partition> asked = urgent_ones();
     if (asked.empty()) break;
@@ -190,11 +211,11 @@ KAWAIT_DECL asio::awaitable<void> fetcher::serve_urgent() {
     for (std::size_t i = 0; i < asked.size(); ++i) {
       const asked_partition& a = asked[i];
       // Unless its position was changed (it is urgent again) or it is not wanted any more, it joins the session now, answered or not; but
-      // not if others before it have filled the answer: the session's request is parked with nothing to bring for as long as its
+      // not if others before it have filled the answer while the session's request is parked: with nothing to bring for as long as its
       // partitions have nothing, and this one would wait for its end. It keeps its turn.
       const auto it = urgent_.find(a.first);
       if (it == urgent_.end() || it->second.wanted.offset != a.second.offset) continue;
-      if (i > first_brought && has_more(a.first, a.second.offset)) continue;
+      if (i > first_brought && is_parked() && has_more(a.first, a.second.offset)) continue;
       urgent_.erase(it);
       served_[a.first] = a.second.offset;
       if (const auto stream = host_.find_stream(a.first)) host_.on_fetch_answered(*stream);
@@ -209,7 +230,10 @@ KAWAIT_DECL asio::awaitable<std::size_t> fetcher::fetch_urgent(std::shared_ptr<n
   const auto request = machine::fetch_session::one_shot(asked, limits(0, 0));
   urgent_sender_.on_sent();
   const net::time_point sent = environment_.now();
+  joiners_until_ = sent + options_.retry_backoff;
   auto answer = co_await connection->async_request(request, options_.request_timeout, budget_.pool());
+  joiners_until_ = sent;
+  changed_.notify_all();
   budget_.on_answered();
   if (stopped_) co_return asked.size();
   if (options_.observers) tell_fetched(answer, sent);
@@ -237,7 +261,7 @@ KAWAIT_DECL void fetcher::tell_fetched(const result<net::answer<protocol::fetch_
 KAWAIT_DECL std::size_t fetcher::deliver(const protocol::fetch_response& response, const wire::slab_ref& buffer,
                                          std::span<const asked_partition> one_shot) {
   host_.on_node_endpoints(response);
-  std::size_t bytes = 0, first_brought = one_shot.size();
+  std::size_t bytes = 0, first_brought = one_shot.size(), place = 0;
   for (const auto& topic : response.responses) {
     for (const auto& data : topic.partitions) {
       bytes += data.records ? data.records->size() : 0;
@@ -246,9 +270,8 @@ KAWAIT_DECL std::size_t fetcher::deliver(const protocol::fetch_response& respons
       if (one_shot.empty()) {
         asked = session_.asked_offset(partition);
       } else {
-        const auto it = std::find_if(one_shot.begin(), one_shot.end(), [&](const asked_partition& a) { return a.first == partition; });
-        if (it != one_shot.end()) asked = it->second.offset;
-        const auto place = static_cast<std::size_t>(it - one_shot.begin());
+        place = detail::find_from(one_shot, place, partition);
+        if (place < one_shot.size()) asked = one_shot[place].second.offset;
         if (data.records && !data.records->empty()) first_brought = std::min(first_brought, place);
       }
       const auto stream = host_.find_stream(partition);
