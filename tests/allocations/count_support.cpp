@@ -19,6 +19,10 @@ void add(std::size_t size) noexcept {
   largest.store(std::max(size, largest.load(std::memory_order_relaxed)), std::memory_order_relaxed);
 }
 
+std::size_t* until_short = nullptr;  // of the one thread that tries it; 0: not any more
+
+bool is_short() noexcept { return until_short && *until_short > 0 && --*until_short == 0; }
+
 std::string_view wanted;  // by the one thread that looks for it
 std::size_t times = 0;
 
@@ -41,11 +45,14 @@ void look_for(std::string_view text) noexcept {
   times = 0;
 }
 std::size_t found() noexcept { return times; }
+shortage::shortage(std::size_t& nth) noexcept { until_short = &nth; }
+shortage::~shortage() { until_short = nullptr; }
 
 }  // namespace counted
 
 [[gnu::noinline]] void* operator new(std::size_t size) {
   add(size);
+  if (is_short()) throw std::bad_alloc();
   if (void* const p = std::malloc(size > 0 ? size : 1)) return p;
   throw std::bad_alloc();
 }
@@ -54,6 +61,7 @@ std::size_t found() noexcept { return times; }
 
 extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
   add(size);
+  if (is_short()) return nullptr;
   void* p = nullptr;
   return posix_memalign(&p, std::max(alignment, sizeof(void*)), size) == 0 ? p : nullptr;
 }

@@ -13,4 +13,13 @@ std::size_t take_largest() noexcept;
 void look_for(std::string_view text) noexcept;
 std::size_t found() noexcept;
 
+/// While one lives, memory can be short: the `nth` allocation of all that are made then fails, once.
+class shortage {
+ public:
+  explicit shortage(std::size_t& nth) noexcept;
+  shortage(const shortage&) = delete;
+  shortage& operator=(const shortage&) = delete;
+  ~shortage();
+};
+
 }  // namespace counted

@@ -46,6 +46,7 @@ kawait::config life::settings() const {
   c.request_timeout(request_timeout).default_api_timeout(10s).connection_setup_timeout(3s).retry_backoff_max(500ms);
   c.isolation(stage_.script.committed_only ? kawait::isolation_level::read_committed : kawait::isolation_level::read_uncommitted);
   if (stage_.script.small_fetches) c.max_partition_fetch_bytes(300);
+  if (stage_.script.small_answers) c.fetch_max_bytes(600);
   if (!plan_.instance.empty()) c.group_instance_id(plan_.instance);
   c.add_observer(stage_.watch.watch(client_));
   return c;

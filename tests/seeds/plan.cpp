@@ -33,6 +33,7 @@ void draw_cluster(dice& d, plan& p) {
   p.ends_abruptly = d.chance(5);
   if (d.chance(5)) p.outage_ms = 90'000;
   p.small_fetches = d.chance(30);
+  p.small_answers = p.small_fetches && p.seed % 5 == 3;  // not drawn: other seeds mean what they meant
   const int count = d.between(1, 10) <= 6 ? 1 : d.between(2, 3);
   for (int i = 0; i < count; ++i) {
     topic_plan t;
@@ -213,7 +214,7 @@ std::ostream& operator<<(std::ostream& out, const plan& p) {
       << (p.by_name ? " by name" : "") << (p.committed_only ? ", read_committed" : "")
       << (p.slow_assignor ? ", slow assignor" : "") << ", " << p.turmoil_ms << " ms of turmoil"
       << (p.outage_ms > 0 ? ", then an outage" : "")
-      << (p.small_fetches ? ", small fetches" : "") << (p.ends_abruptly ? ", an abrupt end" : "") << '\n';
+      << (p.small_fetches ? ", small fetches" : "") << (p.small_answers ? ", small answers" : "") << (p.ends_abruptly ? ", an abrupt end" : "") << '\n';
   for (const topic_plan& t : p.topics) out << "  topic " << t.name << " of " << t.partitions << '\n';
   for (const member_plan& m : p.members) print(out, m);
   for (const load_plan& l : p.loads) {

@@ -116,6 +116,7 @@ struct plan {
   std::vector<fault_plan> faults;
   int outage_ms = 0;             ///< At the end of the turmoil all nodes are down for so long.
   bool small_fetches = false;    ///< A fetch brings a batch or two.
+  bool small_answers = false;    ///< Of few partitions, so that others wait in line.
   int latency_ms = 0;            ///< Of every connection, each way.
   int answers_lost_percent = 0;  ///< Of commits', over the whole turmoil.
 

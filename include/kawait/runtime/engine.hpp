@@ -245,6 +245,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void share_quotas();
   KAWAIT_DECL void want_topics();
   KAWAIT_DECL void list_ready(partition_stream& stream);
+  KAWAIT_DECL result<std::unique_ptr<lease>> take_listed(partition_stream& stream);
   KAWAIT_DECL void end_stream(partition_stream& stream, end_reason why, const failure& error);
   KAWAIT_DECL asio::awaitable<void> drain(std::shared_ptr<revocation_state> revocation);
   KAWAIT_DECL asio::awaitable<void> commit_at_once(std::shared_ptr<revocation_state> revocation);

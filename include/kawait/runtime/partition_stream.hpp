@@ -232,8 +232,10 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL void hand_out(lease& l);
   KAWAIT_DECL void drop_queue();
   KAWAIT_DECL void leave_position();
+  /// From where the reader is: what was queued is lost.
+  KAWAIT_DECL void fetch_again();
   KAWAIT_DECL void restart(const offset_and_epoch& position);
-  KAWAIT_DECL void ask_for_more();
+  KAWAIT_DECL void ask_for_more() noexcept;
   KAWAIT_DECL void wake_readers();
   KAWAIT_DECL void stop(failure why);
   KAWAIT_DECL void stop_at_hole();

@@ -122,6 +122,17 @@ KAWAIT_DECL void engine::list_ready(partition_stream& stream) {
   readable_.notify_all();
 }
 
+// It is listed until then: a failure that it meets wakes readers, and would be told a second time. Out of memory, it has to be fetched
+// again, and is listed when it was.
+KAWAIT_DECL result<std::unique_ptr<lease>> engine::take_listed(partition_stream& stream) {
+  struct leaving {
+    partition_stream& s;
+    ~leaving() { s.is_listed = false; }
+  };
+  const leaving at_end{stream};
+  return try_next(stream);
+}
+
 KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next_of_any() {
   using answer = result<std::unique_ptr<lease>>;
   const auto self = shared_from_this();
@@ -134,8 +145,7 @@ KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next_of_any(
       const stream_ptr stream = std::move(ready_.front());
       ready_.pop_front();
       if (stream->is_ended()) continue;
-      auto taken = try_next(*stream);
-      stream->is_listed = false;  // not sooner: a failure that it meets wakes readers, and would be told a second time
+      auto taken = take_listed(*stream);
       if (taken && !*taken) continue;
       // One batch each in turn; a failure is told once.
       if (taken && stream->is_readable()) list_ready(*stream);

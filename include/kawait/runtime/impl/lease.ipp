@@ -5,6 +5,7 @@
 #include <asio/post.hpp>
 
 #include <algorithm>
+#include <exception>
 #include <limits>
 
 namespace kawait::runtime {
@@ -165,18 +166,19 @@ KAWAIT_DECL void release_queue::drain() {
   // Cleared before the list is taken: a push that comes in between posts one wake-up too many, never one too few.
   waking_.store(false, std::memory_order_release);
   const auto self = shared_from_this();
-  lease* l = take();
-  while (l) {
+  std::exception_ptr failed;  // memory that one lease's partition is short of is no reason to forget the others'
+  for (lease* l = take(); l != nullptr;) {
     lease* const next = l->next_;
     const std::uint32_t old = l->state_.fetch_and(~std::uint32_t{lease::queued});
-    if (old & lease::released) {
-      const std::unique_ptr<lease> owned(l);
-      if (sink_) sink_->on_released(*l);
-    } else if (sink_) {
-      sink_->on_marked(*l);
+    const std::unique_ptr<lease> owned(old & lease::released ? l : nullptr);
+    try {
+      if (sink_) owned ? sink_->on_released(*l) : sink_->on_marked(*l);
+    } catch (...) {
+      failed = std::current_exception();
     }
     l = next;
   }
+  if (failed) std::rethrow_exception(failed);
 }
 
 }  // namespace kawait::runtime

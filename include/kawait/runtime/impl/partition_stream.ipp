@@ -100,6 +100,12 @@ KAWAIT_DECL std::int64_t partition_stream::go_back(const offset_and_epoch& end) 
   return next;
 }
 
+KAWAIT_DECL void partition_stream::fetch_again() {
+  leave_position();
+  state_ = flowing{offset_and_epoch(*read_position_)};
+  host_.on_seek(*this);
+}
+
 KAWAIT_DECL void partition_stream::seek_to_time(std::int64_t timestamp) {
   leave_position();
   read_position_.reset();
@@ -211,8 +217,11 @@ KAWAIT_DECL void partition_stream::set_quota(std::size_t bytes) {
   ask_for_more();
 }
 
-KAWAIT_DECL void partition_stream::ask_for_more() {
+// Without memory for it, the next release asks, or the next metadata: what was handed out meanwhile is not lost for that.
+KAWAIT_DECL void partition_stream::ask_for_more() noexcept try {
   if (full_ && wants_fetch()) host_.on_demand(*this);
+} catch (...) {
+  full_ = true;
 }
 
 KAWAIT_DECL void partition_stream::on_fetched(chunk data, const wire::records_summary& summary) {
@@ -268,11 +277,10 @@ KAWAIT_DECL void partition_stream::on_released(lease& l) {
   const bool was_blocked = has_leases_over_quota();
   leased_bytes_ -= l.charge;
   is_moving_ = true;
+  if (!KAWAIT_MUTANT(leaks_a_lease)) gate_.leave();  // first: what follows may be short of memory
   ask_for_more();
   if (was_blocked && is_readable()) wake_readers();
   if (has_hole() && !std::holds_alternative<stopped>(state_)) wake_readers();  // a failure is told once
-  if (KAWAIT_MUTANT(leaks_a_lease)) return;
-  gate_.leave();
 }
 
 KAWAIT_DECL std::optional<std::int64_t> partition_stream::take_untold_hole() noexcept {

@@ -35,11 +35,18 @@ KAWAIT_DECL result<std::unique_ptr<lease>> partition_stream::take(const hand_out
   if (paused_) return std::unique_ptr<lease>();
   while (!queue_.empty()) {
     if (has_leases_over_quota()) break;
-    auto handed_out = std::make_unique<lease>(context.releases);
-    failure bad = fill(*handed_out, queue_.front(), context);
+    std::unique_ptr<lease> handed_out;
+    failure bad;
+    try {
+      handed_out = std::make_unique<lease>(context.releases);
+      bad = fill(*handed_out, queue_.front(), context);
+      if (!handed_out->segments.empty()) hand_out(*handed_out);
+    } catch (...) {
+      fetch_again();  // out of memory: some of what was queued is in no lease, and not in the queue any more
+      throw;
+    }
     if (!handed_out->segments.empty()) {
       // What precedes a bad batch is handed out first; the next call meets the bad one again.
-      hand_out(*handed_out);
       ask_for_more();
       return handed_out;
     }
