@@ -104,6 +104,28 @@ TEST_CASE("a broker has one connection for fetching and one for the rest", "[net
   CHECK(unknown.error().code == errc::unknown_broker);
 }
 
+TEST_CASE("who waits for any broker has the first that anybody reaches", "[net]") {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    CAPTURE(seed);
+    cluster c(seed);
+    c.w.network().black_hole("h1", 9092);
+    c.w.network().black_hole("h2", 9092);
+    c.listen("a");
+    auto pool = c.pool({"h1"});
+    pool.set_brokers(brokers({{1, "h1", 9092}, {2, "h2", 9092}, {3, "a", 9092}}));
+    link any;
+    const auto wait = [&]() -> asio::awaitable<void> {
+      auto told = co_await pool.async_any();
+      if (told) any = *told;
+    };
+    c.w.spawn(wait());
+    c.w.advance(100ms);
+    const auto reached = c.w.run(pool.async_get(3, channel::control));
+    REQUIRE(reached);
+    CHECK(c.w.run_until([&] { return any == *reached; }, 100ms));
+  }
+}
+
 TEST_CASE("callers share one attempt, and a cancelled one does not end it", "[net]") {
   cluster c;
   c.w.network().listen("a", 9092, [](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {

@@ -350,6 +350,18 @@ TEST_CASE("oidc: what the endpoint refuses or answers wrongly is told once, what
   CHECK(g.code == asio::error::connection_refused);
 }
 
+TEST_CASE("oidc: an address that does not answer leaves time for the next", "[net]") {
+  testing::world w;
+  endpoint idp;
+  idp.answers = {token_for(100)};
+  listen(w, idp);
+  w.network().add_name("idp", {"10.0.0.8", "10.0.0.9"});
+  w.network().black_hole("10.0.0.8", 80);
+  const auto began = w.now();
+  CHECK(w.run(ask(client_of(options_for("http://idp/token")))).token == "ey.J0");
+  CHECK(w.now() - began < 8s);
+}
+
 TEST_CASE("oidc: https has to be of the endpoint's name and of an authority that is trusted", "[net][tls]") {
   const authority trusted("the endpoint's authority"), other("another");
   const auto own = trusted.issue("idp", {"DNS:idp.test"});

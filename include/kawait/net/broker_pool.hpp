@@ -48,6 +48,8 @@ class broker_pool {
   KAWAIT_DECL void set_brokers(const std::vector<broker>& brokers);
   /// One broker, as FindCoordinator or a fetch response's NodeEndpoints name it.
   KAWAIT_DECL void set_broker(const broker& b);
+  /// Whether it has an address.
+  KAWAIT_DECL bool knows(std::int32_t node) const;
 
   /// The open connection, or null.
   KAWAIT_DECL std::shared_ptr<connection> find(std::int32_t node, channel c) const;

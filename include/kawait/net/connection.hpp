@@ -211,6 +211,7 @@ class connection : public std::enable_shared_from_this<connection> {
 
   // Life cycle (impl/connection.ipp).
   KAWAIT_DECL void start();
+  KAWAIT_DECL void spawn_own(asio::awaitable<void> coroutine);
   KAWAIT_DECL void fail(std::error_code code, std::string_view words);
   KAWAIT_DECL failure at_peer(const failure& f) const;
   KAWAIT_DECL failure malformed(failure f);

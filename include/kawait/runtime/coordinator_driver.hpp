@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <asio/any_io_executor.hpp>
@@ -49,6 +50,9 @@ class coordinator_driver {
   KAWAIT_DECL asio::awaitable<void> look_up();
   KAWAIT_DECL asio::awaitable<void> connect(std::int32_t node);
   KAWAIT_DECL void notify();
+  KAWAIT_DECL void note_address();
+  /// The open connection, or null: then one is being made, or it is looked up anew.
+  KAWAIT_DECL std::shared_ptr<net::connection> reach(const machine::known& node);
 
   task_group& tasks_;
   net::environment& environment_;
@@ -58,7 +62,8 @@ class coordinator_driver {
   std::weak_ptr<net::connection> committing_;
   net::condition changed_;
   failure last_failure_;
-  bool connecting_ = false;
+  std::optional<std::int32_t> connecting_;
+  bool was_connected_ = false;  // since it was found
   std::uint64_t attempts_failed_ = 0;
   std::uint64_t failed_in_a_row_ = 0;
   std::uint64_t changes_ = 0;

@@ -116,6 +116,8 @@ class broker_pool::state : public std::enable_shared_from_this<state> {
   class attempt_guard;
 
   std::shared_ptr<slot> make_slot(host_port where) { return std::make_shared<slot>(executor_, reconnect_, std::move(where)); }
+  /// Which attempt is to be awaited: one that is under way, or a new one.
+  KAWAIT_DECL static std::uint64_t begin_attempt(const std::shared_ptr<state>& self, const std::shared_ptr<slot>& s);
   KAWAIT_DECL static asio::awaitable<opened> join(std::shared_ptr<state> self, std::shared_ptr<slot> s);
   KAWAIT_DECL static asio::awaitable<void> attempt(std::shared_ptr<state> self, std::shared_ptr<slot> s);
   KAWAIT_DECL asio::awaitable<opened> open(host_port where);
@@ -154,14 +156,16 @@ class broker_pool::state::attempt_guard {
 KAWAIT_DECL void broker_pool::state::set_broker(const broker& b) {
   if (closed_) return;
   host_port where(b.host, b.port);
-  node& n = nodes_[b.id];
-  if (n.control && n.control->where == where) return;
-  const failure why(errc::connection_closed, "the broker's address has changed to " + where.to_string());
-  if (n.control) n.control->retire(why);
-  if (n.fetch) n.fetch->retire(why);
-  n.control = make_slot(where);
-  n.fetch = make_slot(where);
-  adopt_bootstrap(where, *n.control);
+  const auto known = nodes_.find(b.id);
+  if (known != nodes_.end() && known->second.control->where == where) return;
+  const node made{make_slot(where), make_slot(where)};
+  if (known != nodes_.end()) {
+    const failure why(errc::connection_closed, "the broker's address has changed to " + where.to_string());
+    known->second.control->retire(why);
+    known->second.fetch->retire(why);
+  }
+  nodes_.insert_or_assign(b.id, made);
+  adopt_bootstrap(where, *made.control);
 }
 
 // The bootstrap connection's broker is known by now: it saves connecting a second time.
@@ -225,22 +229,34 @@ KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::any(
   if (self->closed_) co_return failure(errc::closed);
   if (self->refused_) co_return self->refused_;
   if (auto live = self->least_loaded()) co_return live;
-  auto joined = co_await join(self, self->any_);
-  // A node's attempt, and not one of the bootstrap list's, may have brought the connection.
-  if (!joined) {
+  const auto s = self->any_;
+  const std::uint64_t awaited = begin_attempt(self, s);
+  while (s->attempts_ended() < awaited && !self->closed_) {
+    co_await s->changed.wait();
+    // Somebody else may have reached a node, while this attempt is still at one that does not answer.
     if (auto live = self->least_loaded()) co_return live;
   }
-  co_return std::move(joined);
+  if (self->closed_) co_return failure(errc::closed);
+  if (auto live = s->open_connection()) co_return live;
+  co_return s->last_failure();
 }
 
 // The attempt is a coroutine of its own, so that a caller who is cancelled does not end it for the others.
+KAWAIT_DECL std::uint64_t broker_pool::state::begin_attempt(const std::shared_ptr<state>& self, const std::shared_ptr<slot>& s) {
+  if (s->attempting()) return s->attempts_begun();
+  s->begin(self->env_->now());
+  try {
+    asio::co_spawn(self->executor_, attempt(self, s), asio::bind_cancellation_slot(s->stop.slot(), [s](std::exception_ptr) {}));
+  } catch (...) {
+    s->end(self->env_->now(), self->env_->random());
+    throw;
+  }
+  return s->attempts_begun();
+}
+
 KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::join(std::shared_ptr<state> self,
                                                                                  std::shared_ptr<slot> s) {
-  if (!s->attempting()) {
-    s->begin(self->env_->now());
-    asio::co_spawn(self->executor_, attempt(self, s), asio::bind_cancellation_slot(s->stop.slot(), [s](std::exception_ptr) {}));
-  }
-  const std::uint64_t awaited = s->attempts_begun();
+  const std::uint64_t awaited = begin_attempt(self, s);
   while (s->attempts_ended() < awaited && !self->closed_) co_await s->changed.wait();
   if (self->closed_) co_return failure(errc::closed);
   if (auto live = s->open_connection()) co_return live;
@@ -270,6 +286,7 @@ KAWAIT_DECL asio::awaitable<void> broker_pool::state::attempt(std::shared_ptr<st
     co_return;
   }
   s->adopt(*std::move(made), self->env_->now());
+  if (s != self->any_) self->any_->changed.notify_all();
 }
 
 KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::open(host_port where) {
@@ -310,6 +327,7 @@ KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::open
                                                                                        std::vector<std::int32_t> ids,
                                                                                        std::string& words) {
   for (const std::int32_t id : ids) {
+    if (auto live = least_loaded()) co_return live;
     auto reached = co_await get(shared_from_this(), id, channel::control);
     if (s->retired()) co_return failure(errc::closed);
     if (reached) {
@@ -361,6 +379,7 @@ KAWAIT_DECL broker_pool::broker_pool(asio::any_io_executor executor, connection_
 KAWAIT_DECL broker_pool::~broker_pool() { state_->close(); }
 
 KAWAIT_DECL void broker_pool::set_brokers(const std::vector<broker>& brokers) { state_->set_brokers(brokers); }
+KAWAIT_DECL bool broker_pool::knows(std::int32_t node) const { return state_->find(node, channel::control) != nullptr; }
 KAWAIT_DECL void broker_pool::set_broker(const broker& b) { state_->set_broker(b); }
 
 KAWAIT_DECL std::shared_ptr<connection> broker_pool::find(std::int32_t node, channel c) const {

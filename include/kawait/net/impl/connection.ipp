@@ -35,7 +35,15 @@ KAWAIT_DECL connection::~connection() = default;
 
 KAWAIT_DECL void connection::start() {
   spare_slots_.reserve(detail::most_spare_slots);
-  kawait::detail::spawn(executor_, read_loop(shared_from_this()));
+  spawn_own(read_loop(shared_from_this()));
+}
+
+// Without one of its coroutines a connection would look open for ever: out of memory, it is closed, and the next is made.
+KAWAIT_DECL void connection::spawn_own(asio::awaitable<void> coroutine) {
+  auto ended = [self = shared_from_this()](std::exception_ptr e) {
+    if (e) self->close(failure(std::make_error_code(std::errc::not_enough_memory)));
+  };
+  asio::co_spawn(executor_, std::move(coroutine), std::move(ended));
 }
 
 KAWAIT_DECL void connection::close(failure why) {
@@ -155,7 +163,12 @@ KAWAIT_DECL void connection::send_now() {
     out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(sent));
   }
   writing_ = true;
-  kawait::detail::spawn(executor_, write_loop(shared_from_this()));
+  try {
+    spawn_own(write_loop(shared_from_this()));
+  } catch (...) {
+    writing_ = false;
+    throw;
+  }
 }
 
 KAWAIT_DECL asio::awaitable<void> connection::write_loop(std::shared_ptr<connection> self) {

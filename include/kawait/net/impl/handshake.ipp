@@ -91,7 +91,7 @@ KAWAIT_DECL asio::awaitable<result<std::shared_ptr<connection>>> connection::set
   if (f) co_return detail::with_reload_failure(std::move(f), c->options_);
   c->max_frame_ = c->options_.max_frame;
   c->stage_ = stage::established;
-  if (c->session_) kawait::detail::spawn(c->executor_, renew_sessions(c.shared()));
+  if (c->session_) c->spawn_own(renew_sessions(c.shared()));
   co_return c.release();
 }
 

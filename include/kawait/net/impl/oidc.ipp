@@ -225,11 +225,15 @@ KAWAIT_DECL asio::awaitable<result<std::unique_ptr<transport>>> oidc_client::con
   const auto addresses = co_await net.resolve(endpoint_.where, deadline);
   if (!addresses) co_return addresses.error();
   failure why(errc::unresolved_host);
+  std::size_t left = addresses->size();
   for (const address& where : *addresses) {
-    auto stream = co_await net.connect(where, deadline);
+    // Of the time that is left each has its share: the first may be one that never answers.
+    const time_point now = environment::of(executor).now();
+    const time_point until = now + (deadline - now) / static_cast<duration::rep>(left--);
+    auto stream = co_await net.connect(where, until);
     if (stream && tls_) {
       std::unique_ptr<transport> plain = *std::move(stream);
-      stream = co_await start_tls(std::move(plain), tls_, where, deadline);
+      stream = co_await start_tls(std::move(plain), tls_, where, until);
     }
     if (stream) co_return std::move(stream);
     why = std::move(stream).error();

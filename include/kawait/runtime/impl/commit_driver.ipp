@@ -90,6 +90,7 @@ KAWAIT_DECL asio::awaitable<void> commit_driver::run_rounds() {
 KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver::run_round(std::vector<machine::commit_item> items,
                                                                                            net::time_point deadline) {
   const machine::backoff_options retry(options_.retry_backoff, options_.retry_backoff_max);
+  std::weak_ptr<net::connection> asked;
   machine::commit_round round(*options_.group_id, items, machine::commit_rules(), retry, deadline);
   while (!stopped_) {
     auto connection = co_await coordinator_.async_get(deadline);
@@ -103,14 +104,15 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
     if (auto* const finished = std::get_if<machine::finished>(&effect)) co_return std::move(finished->outcomes);
     if (const auto* const what = std::get_if<machine::send_commit>(&effect)) {
       if (connection) {
+        asked = *connection;
         co_await send(round, *what, *connection);
       } else {
         round.on_disconnected(environment_.now(), environment_.random());
       }
     } else if (const auto* const pause = std::get_if<machine::idle>(&effect)) {
       co_await changed_.wait_until(pause->until);
-    } else {
-      coordinator_.forget();
+    } else if (!connection || *connection == asked.lock()) {
+      coordinator_.forget();  // or another was found since
     }
   }
   std::vector<machine::commit_outcome> closed;

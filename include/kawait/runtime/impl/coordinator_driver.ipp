@@ -66,12 +66,8 @@ KAWAIT_DECL asio::awaitable<result<std::shared_ptr<net::connection>>> coordinato
     const std::uint64_t seen = changes_;
     const auto effect = machine_.poll(now);
     if (const auto* const node = std::get_if<machine::known>(&effect)) {
-      brokers_.set_broker(net::broker(node->node_id, node->host, node->port));
-      if (auto open = brokers_.find(node->node_id, net::channel::control)) {
-        failed_in_a_row_ = 0;  // somebody else may have opened it
-        co_return answer(std::move(open));
-      }
-      if (!std::exchange(connecting_, true)) tasks_.spawn(connect(node->node_id));
+      if (auto open = reach(*node)) co_return answer(std::move(open));
+      if (!machine_.is_known()) continue;
     } else if (const auto* const f = std::get_if<machine::failed>(&effect)) {
       machine_.forget();  // whoever asks next is told anew
       co_return answer(f->reason);
@@ -85,9 +81,30 @@ KAWAIT_DECL asio::awaitable<result<std::shared_ptr<net::connection>>> coordinato
   }
 }
 
+KAWAIT_DECL std::shared_ptr<net::connection> coordinator_driver::reach(const machine::known& node) {
+  if (auto open = brokers_.find(node.node_id, net::channel::control)) {
+    failed_in_a_row_ = 0;  // somebody else may have opened it
+    was_connected_ = true;
+    return open;
+  }
+  // A connection that ended while nothing was asked on it: the broker may be gone, and the group with it, where to connect takes as
+  // long as it may take. Any other says so at once.
+  if (std::exchange(was_connected_, false) && life_ == life::searching) {
+    machine_.forget();
+    return nullptr;
+  }
+  if (!brokers_.knows(node.node_id)) brokers_.set_broker(net::broker(node.node_id, node.host, node.port));
+  if (connecting_ != node.node_id) {
+    connecting_ = node.node_id;
+    tasks_.spawn(connect(node.node_id));
+  }
+  return nullptr;
+}
+
 KAWAIT_DECL asio::awaitable<void> coordinator_driver::connect(std::int32_t node) {
   const auto connection = co_await brokers_.async_get(node, net::channel::control);
-  connecting_ = false;
+  if (connecting_ != node) co_return;  // it was another's turn meanwhile, whose attempt it is that counts
+  connecting_.reset();
   if (life_ == life::stopped) co_return;
   if (connection) {
     failed_in_a_row_ = 0;
@@ -98,6 +115,15 @@ KAWAIT_DECL asio::awaitable<void> coordinator_driver::connect(std::int32_t node)
     on_disconnected();
   }
   notify();
+}
+
+// Once, when it is news: told each time, it would undo what Metadata says later of a broker that has moved.
+KAWAIT_DECL void coordinator_driver::note_address() {
+  was_connected_ = false;
+  const auto effect = machine_.poll(environment_.now());
+  const auto* const node = std::get_if<machine::known>(&effect);
+  if (!node) return;
+  brokers_.set_broker(net::broker(node->node_id, node->host, node->port));
 }
 
 // One look-up at a time: the machine is idle while one is under way, so others wait for its end.
@@ -112,6 +138,7 @@ KAWAIT_DECL asio::awaitable<void> coordinator_driver::look_up() {
     if (life_ == life::stopped) co_return;
     if (found) {
       machine_.on_found(found->message, environment_.now(), environment_.random());
+      note_address();
       notify();
       co_return;
     }

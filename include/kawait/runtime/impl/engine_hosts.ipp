@@ -147,7 +147,7 @@ KAWAIT_DECL void engine::on_fetch_error(partition_stream& stream, const partitio
 
 KAWAIT_DECL void engine::on_node_endpoints(const protocol::fetch_response& response) {
   for (const auto& node : response.node_endpoints) {
-    if (node.port <= 0 || node.port > 65535) continue;
+    if (node.node_id < 0 || node.host.empty() || node.port <= 0 || node.port > 65535) continue;
     const std::string host(node.host);
     metadata_.cluster().on_broker_hint(machine::cluster::broker(node.node_id, host, node.port, std::string(node.rack.value_or(""))));
     brokers_.set_broker(net::broker(node.node_id, host, static_cast<std::uint16_t>(node.port)));
