@@ -64,7 +64,9 @@ class handler_host : public runtime::assignment_listener, public std::enable_sha
     std::shared_ptr<handler_host> host;
     std::shared_ptr<cancellation_relay> cancel;
     partition what;
-    asio::awaitable<std::exception_ptr> operator()() const { return run_handler(host, cancel, what); }
+    // With the coroutine's frame goes what this holds of the consumer's: this itself is destroyed behind the completion, on a thread
+    // that may be another's, when the user may have destroyed the context already.
+    asio::awaitable<std::exception_ptr> operator()() { return run_handler(std::move(host), cancel, std::move(what)); }
   };
 
   KAWAIT_DECL void on_assigned(const runtime::stream_ptr& stream) override;

@@ -51,7 +51,7 @@ class record_crew : public std::enable_shared_from_this<record_crew> {
     worker_operation(std::shared_ptr<record_crew> c, std::shared_ptr<cancellation_relay> r) : crew(std::move(c)), cancel(std::move(r)) {}
     std::shared_ptr<record_crew> crew;
     std::shared_ptr<cancellation_relay> cancel;
-    asio::awaitable<void> operator()() const { return work_on(crew, cancel); }
+    asio::awaitable<void> operator()() { return work_on(std::move(crew), cancel); }  // see handler_host::handler_operation
   };
   /// A worker that has begun, also if its coroutine is destroyed.
   class present {

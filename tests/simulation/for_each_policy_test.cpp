@@ -203,6 +203,25 @@ TEST_CASE("skip: a report that throws ends it, and the record is not done") {
   CHECK(s.committed() == 2);
 }
 
+TEST_CASE("retry: who tries again does not hold back what ends it") {
+  stage s;
+  s.append(0, {"a"});
+  testing::batch_writer damaged(1);
+  const std::vector<std::byte> garbage(7);
+  damaged.add("another", "b").add_garbage(garbage);
+  s.broker.log("orders", 0).append_raw(damaged.build());
+  int calls = 0;
+  const auto handler = [&](kawait::record r) -> asio::awaitable<void> {
+    if (r.offset() == 0) ++calls;
+    if (r.offset() == 0) throw std::runtime_error("a again");
+    co_return;
+  };
+  s.each_record(handler, kawait::by_key(2), retry(1000, 1s, 10s));
+  REQUIRE(s.until_ended(30s));
+  CHECK(s.code() == errc::corrupt_batch);
+  CHECK(calls <= 4);
+}
+
 TEST_CASE("neither retry nor skip takes a cancelled handler for a failed one") {
   stage s;
   s.append(0, five);

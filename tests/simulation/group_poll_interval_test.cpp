@@ -91,6 +91,30 @@ TEST_CASE("the partitions of a member that stands still are another's meanwhile"
   in_hand.reset();
 }
 
+TEST_CASE("a member that stands still with nothing in hand does not come back before its application moves") {
+  story s(1);
+  reader stuck(s.world, s.settings("stuck"));
+  std::optional<kawait::batch> in_hand;
+  const auto take = [&] {
+    stuck.consumer.async_next([&](std::error_code ec, kawait::batch b) {
+      if (!ec) in_hand.emplace(std::move(b));
+    });
+  };
+  stuck.run();
+  s.write_all(1);
+  take();
+  REQUIRE(s.until([&] { return in_hand.has_value(); }));
+  in_hand->done();
+  in_hand.reset();
+  s.write_all(1);
+  s.world.advance(interval * 5 / 4 + 10s);
+  CHECK(s.broker.group().members("g").empty());
+  s.world.advance(1h);
+  CHECK(s.broker.group().members("g").empty());
+  take();
+  CHECK(s.until([&] { return s.broker.group().members("g").size() == 1; }, 1min));
+}
+
 TEST_CASE("keep_alive says that long work goes on; a paused partition owes none") {
   story s(1);
   reader slow(s.world, s.settings("slow"));

@@ -50,4 +50,12 @@ asio::awaitable<void> await_done_on(asio::any_io_executor executor, F f) {
   if (code) throw error(code, words.text());
 }
 
+/// The same, never in place: for an operation that goes on when it is cancelled, and has a cancellation state of its own for that.
+template <class F>
+asio::awaitable<void> await_apart_on(asio::any_io_executor executor, F f) {
+  diagnostics words;
+  auto [code] = co_await initiate<void>(executor, std::move(f), use_tuple, &words);
+  if (code) throw error(code, words.text());
+}
+
 }  // namespace kawait::detail

@@ -168,7 +168,7 @@ KAWAIT_DECL asio::awaitable<result<found_map>> consumer::offsets_for_times(engin
 
 // ---- Without a token.
 
-KAWAIT_DECL asio::awaitable<void> consumer::async_run() { return detail::await_done_on(get_executor(), run_operation(engine_)); }
+KAWAIT_DECL asio::awaitable<void> consumer::async_run() { return detail::await_apart_on(get_executor(), run_operation(engine_)); }
 
 KAWAIT_DECL asio::awaitable<void> consumer::async_close(close_options o) {
   return detail::await_done_on(get_executor(), close_operation(engine_, o));

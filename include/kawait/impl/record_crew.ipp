@@ -45,9 +45,12 @@ KAWAIT_DECL asio::awaitable<void> record_crew::run(std::shared_ptr<record_crew> 
     self->fail(std::current_exception());
   }
   self->order_.clear();
-  // Lost, or given up at the deadline. Who waits for the next batch is not cancelled then, but those at work must be.
-  if (self->partition_.is_stale()) self->cancel_workers();
-  while (self->workers_ > 0 || self->is_reading_) co_await self->wait();
+  while (self->workers_ > 0 || self->is_reading_) {
+    // Lost, or given up at the deadline. Who waits for the next batch is not cancelled then, but those at work must be. Looked at again
+    // each time: on another thread the end of the stream is seen before the loss is, and the read's completion is behind both.
+    if (!self->has_cancelled_workers_ && self->partition_.is_stale()) self->cancel_workers();
+    co_await self->wait();
+  }
   self->in_hand_.clear();
   if (self->thrown_) std::rethrow_exception(std::exchange(self->thrown_, nullptr));
   if (self->cancelled_) throw error(std::error_code(asio::error::operation_aborted), self->partition_.name().to_string());
@@ -157,7 +160,7 @@ KAWAIT_DECL asio::awaitable<void> record_crew::work_on(std::shared_ptr<record_cr
 
 KAWAIT_DECL asio::awaitable<bool> record_crew::handle(const item& one, work_turn& turn) {
   const bool is_ours = co_await turn.take();
-  if (!is_ours) co_return false;
+  if (!is_ours || is_over()) co_return false;
   std::optional<work_host::attempts> tries;
   for (;;) {
     std::exception_ptr thrown;
@@ -175,6 +178,7 @@ KAWAIT_DECL asio::awaitable<bool> record_crew::handle(const item& one, work_turn
     what.record = &one.what;
     const work_host::verdict v = co_await host_->judge(partition_, turn, *tries, what);
     if (v != work_host::verdict::again) co_return v == work_host::verdict::done;
+    if (is_over()) co_return false;  // a sibling has failed meanwhile, and that is told when this ends
   }
 }
 

@@ -45,7 +45,7 @@ KAWAIT_DECL void engine::stall(const std::vector<machine::leased>& overdue) {
     stalled_work s;
     s.stream = stream;
     s.activity = activity_of(*stream);
-    s.has_work = !stream->work().is_drained();
+    s.has_work = stream->work().inside() > 0;  // it is lost next, and would look drained if nothing was in hand
     stalled_.push_back(std::move(s));
     names.push_back(stream->name().to_string());
   }
