@@ -165,6 +165,7 @@ struct counting_owner final : wire::slab_owner {
 struct counting_sink final : kawait::runtime::release_sink {
   void on_marked(lease&) override { ++marked; }
   void on_released(lease&) override { ++released; }
+  void on_failed(std::exception_ptr why) override { std::rethrow_exception(why); }
   std::size_t marked = 0, released = 0;
 };
 

@@ -9,6 +9,7 @@
 
 #include <kawait/runtime/fetcher.hpp>
 #include <kawait/testing/broker.hpp>
+#include <kawait/testing/world.hpp>
 
 #include "catch.hpp"
 

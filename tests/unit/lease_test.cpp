@@ -20,6 +20,7 @@ namespace wire = kawait::wire;
 struct noting_sink final : release_sink {
   void on_marked(lease& l) override { marked.emplace_back(l.ticket, l.low_water_mark()); }
   void on_released(lease& l) override { released.emplace_back(l.ticket, l.low_water_mark()); }
+  void on_failed(std::exception_ptr why) override { std::rethrow_exception(why); }
 
   std::vector<std::pair<std::uint64_t, std::int64_t>> marked, released;
 };

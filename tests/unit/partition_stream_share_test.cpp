@@ -82,6 +82,34 @@ TEST_CASE("a share that becomes larger wakes the reader that was told of its lea
   CHECK(!r.bad);
 }
 
+TEST_CASE("that leases fill the share is told once, and so is what stopped the stream", "[stream]") {
+  rig r(32 << 20, 20'000);
+  r.flow_from(0);
+  r.fetched(batch_of(0, 1, 5'000));
+  for (const int from : {1, 2}) r.fetched(batch_of(from, 1, 21'000));
+  held small = r.take(), large = r.take();
+  REQUIRE((small && large));
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::lease_quota);
+  const int readables = r.host.readables;
+  SECTION("while they still do") {
+    r.give_back(std::move(small));
+    CHECK(r.host.readables == readables);
+    r.give_back(std::move(large));
+    CHECK(r.host.readables == readables + 1);
+  }
+  SECTION("behind an abandoned batch") {
+    r.give_back(std::move(small), false);
+    CHECK(!r.take());
+    CHECK(r.bad.code == errc::batch_abandoned);
+    const int told = r.host.readables;
+    r.give_back(std::move(large));
+    r.stream->set_quota(100);
+    r.stream->set_quota(100'000);
+    CHECK(r.host.readables == told);
+  }
+}
+
 // A reader has read all, keeps what it has in hand, and waits for more; partitions are added, and each has less of the buffer. Nothing
 // more is fetched then, and nobody else would tell it why.
 TEST_CASE("a share that becomes smaller than what is in hand is an error for the reader that waits", "[stream]") {

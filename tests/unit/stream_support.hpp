@@ -45,6 +45,7 @@ struct returning_sink final : runtime::release_sink {
   void on_released(runtime::lease& l) override {
     if (const auto s = l.stream.lock()) s->on_released(l);
   }
+  void on_failed(std::exception_ptr why) override { std::rethrow_exception(why); }
 };
 
 inline std::string text_of(std::size_t size) { return std::string(size, 'x'); }

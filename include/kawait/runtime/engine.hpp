@@ -176,6 +176,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   // --- release_sink
   KAWAIT_DECL void on_marked(lease&) override;
   KAWAIT_DECL void on_released(lease&) override;
+  KAWAIT_DECL void on_failed(std::exception_ptr thrown) override;
 
   // --- What is subscribed (impl/engine_subscription.ipp).
   /// On the way out of the group to stay alive without it.
@@ -203,6 +204,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void start_metadata();
   KAWAIT_DECL void finish(failure why);
   KAWAIT_DECL void end_all(end_reason why, const failure& error);
+  KAWAIT_DECL static void end_untold(partition_stream& stream, end_reason why);
   KAWAIT_DECL asio::awaitable<void> watch_close(net::time_point drain_deadline, net::time_point deadline);
   KAWAIT_DECL asio::awaitable<void> close_assigned(net::time_point drain_deadline);
   KAWAIT_DECL asio::awaitable<void> say_goodbye(failure why);
@@ -237,6 +239,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL stream_ptr add_stream(const machine::leased& id, std::string topic);
   KAWAIT_DECL void announce(std::vector<stream_ptr> streams);
   KAWAIT_DECL void publish(assignment_change change);
+  KAWAIT_DECL void drop_untold();
   KAWAIT_DECL asio::awaitable<void> announce_after(stream_ptr predecessor, stream_ptr stream);
   KAWAIT_DECL stream_ptr newest_retired(const topic_id_partition& partition) const;
   KAWAIT_DECL void retire(const stream_ptr& stream);
@@ -254,6 +257,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL bool is_at_stake(partition_stream& stream) const;
   KAWAIT_DECL void warn_of_held(const revocation_state& revocation);
   KAWAIT_DECL void start_drains();
+  KAWAIT_DECL void start_lost_drains();
   KAWAIT_DECL hand_out_context hand_out();
 
   serial serial_;

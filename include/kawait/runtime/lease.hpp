@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <span>
 #include <string>
@@ -122,6 +123,8 @@ class release_sink {
  public:
   virtual void on_marked(lease& l) = 0;
   virtual void on_released(lease& l) = 0;
+  /// Memory was short for that, and nobody has called who could be told.
+  virtual void on_failed(std::exception_ptr why) = 0;
 
  protected:
   ~release_sink() = default;
@@ -151,7 +154,7 @@ class release_queue : public std::enable_shared_from_this<release_queue> {
     wake_up(wake_up&&) noexcept = default;
     wake_up& operator=(wake_up&&) = delete;
     KAWAIT_DECL ~wake_up();
-    void operator()() { std::exchange(queue_, nullptr)->drain(); }
+    KAWAIT_DECL void operator()();
 
    private:
     std::shared_ptr<release_queue> queue_;

@@ -222,6 +222,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
     std::int64_t at;
   };
 
+  bool has_stopped() const noexcept { return std::holds_alternative<stopped>(state_); }
   bool has_hole() const noexcept { return damage_ || (done_is_required_ && tracker_.abandoned()); }
   /// Its own unreleased batches fill its share: a reader is told instead of waiting for itself.
   bool has_leases_over_quota() const noexcept { return leased_bytes_ > 0 && leased_bytes_ >= quota_; }

@@ -53,18 +53,23 @@ inline std::string make_member_id(net::environment& environment) {
 
 KAWAIT_DECL std::shared_ptr<engine> engine::create(asio::any_io_executor executor, options o) {
   auto e = std::make_shared<engine>(passkey(), std::move(executor), std::move(o));
-  e->tasks_.set_owner(e, [raw = e.get()](std::exception_ptr thrown) {
-    try {
-      std::rethrow_exception(std::move(thrown));
-    } catch (const std::system_error& x) {
-      raw->finish(failure(x.code(), x.what()));
-    } catch (const std::bad_alloc&) {
-      raw->finish(failure(std::make_error_code(std::errc::not_enough_memory)));
-    } catch (const std::exception& x) {
-      raw->finish(failure(std::make_error_code(std::errc::state_not_recoverable), x.what()));
-    }
-  });
+  e->tasks_.set_owner(e, [raw = e.get()](std::exception_ptr thrown) { raw->on_failed(std::move(thrown)); });
   return e;
+}
+
+// What escapes a task, or a release: out of memory, say.
+KAWAIT_DECL void engine::on_failed(std::exception_ptr thrown) {
+  try {
+    std::rethrow_exception(std::move(thrown));
+  } catch (const std::system_error& x) {
+    finish(failure(x.code(), x.what()));
+  } catch (const std::bad_alloc&) {
+    finish(failure(std::make_error_code(std::errc::not_enough_memory)));
+  } catch (const std::exception& x) {
+    finish(failure(std::make_error_code(std::errc::state_not_recoverable), x.what()));
+  } catch (...) {
+    finish(failure(std::make_error_code(std::errc::state_not_recoverable)));
+  }
 }
 
 KAWAIT_DECL engine::engine(passkey, asio::any_io_executor executor, options o)
@@ -216,7 +221,12 @@ KAWAIT_DECL void engine::finish(failure why) {
   over now_over;
   now_over.why = why;
   state_ = std::move(now_over);
-  end_all(failed ? end_reason::failed : end_reason::closed, why);
+  try {
+    end_all(failed ? end_reason::failed : end_reason::closed, why);
+  } catch (const std::bad_alloc&) {  // it may be what brought us here: not told, then, but ended
+    for (const auto& [id, s] : streams_) end_untold(*s, failed ? end_reason::failed : end_reason::closed);
+    for (const auto& [id, s] : retired_) end_untold(*s, failed ? end_reason::failed : end_reason::closed);
+  }
   metadata_.stop();
   coordinator_.stop();
   commits_.stop(why);
@@ -245,6 +255,12 @@ KAWAIT_DECL void engine::end_all(end_reason why, const failure& error) {
     end_stream(*s, why, error);
     give_up(*s);
   }
+}
+
+KAWAIT_DECL void engine::end_untold(partition_stream& stream, end_reason why) {
+  stream.end(why);
+  stream.make_stale();
+  stream.work().give_up();
 }
 
 KAWAIT_DECL asio::awaitable<void> engine::commit_by_time() {

@@ -113,10 +113,18 @@ KAWAIT_DECL void engine::publish(assignment_change change) {
       }
       break;
     case reading_mode::undecided:
+      // Perhaps nobody ever asks: what went again before anybody did is not kept, nor told.
+      if (!assigned) return drop_untold();
+      [[fallthrough]];
     case reading_mode::events:
       changes_.push_back(std::move(change));
       changed_.notify_all();
   }
+}
+
+KAWAIT_DECL void engine::drop_untold() {
+  for (assignment_change& c : changes_) std::erase_if(c.streams, [](const stream_ptr& s) { return s->is_ended(); });
+  std::erase_if(changes_, [](const assignment_change& c) { return c.streams.empty(); });
 }
 
 // ---- Partitions that go.
@@ -229,12 +237,25 @@ KAWAIT_DECL void engine::on_lost(const machine::lose_partitions& lost) {
     give_up(*stream);
     retire(stream);
   }
+  start_lost_drains();
   on_assignment_changed();
   tell_lost(known, lost.reason);
   if (known.empty()) return;
   assignment_change change(assignment_change::kind::lost, std::move(known));
   change.reason = lost.reason;
   publish(std::move(change));
+}
+
+// What nobody has claimed yet and was lost meanwhile has nothing to wait for. Told drained at half its deadline, it would be when the
+// partition may be ours again.
+KAWAIT_DECL void engine::start_lost_drains() {
+  for (const auto& weak : revocations_) {
+    const auto revocation = weak.lock();
+    if (!revocation) continue;
+    const auto& streams = revocation->streams();
+    const bool is_lost = std::all_of(streams.begin(), streams.end(), [](const stream_ptr& s) { return s->work().is_given_up(); });
+    if (is_lost) revocation->start();
+  }
 }
 
 // Who closes waits for no claim any more: the leave comes behind all drains.

@@ -5,7 +5,6 @@
 #include <asio/post.hpp>
 
 #include <algorithm>
-#include <exception>
 #include <limits>
 
 namespace kawait::runtime {
@@ -117,6 +116,16 @@ KAWAIT_DECL void release_queue::wake() noexcept {
   }
   if (context_lives) context_->leave();
   if (!consumer_lives) free_instead();
+}
+
+// Out of here an exception would leave the run() of the user's execution context.
+KAWAIT_DECL void release_queue::wake_up::operator()() {
+  const auto queue = std::exchange(queue_, nullptr);
+  try {
+    queue->drain();
+  } catch (...) {
+    if (queue->sink_) queue->sink_->on_failed(std::current_exception());
+  }
 }
 
 KAWAIT_DECL release_queue::wake_up::~wake_up() {

@@ -22,7 +22,7 @@ KAWAIT_DECL void partition_stream::wake_readers() {
 }
 
 KAWAIT_DECL bool partition_stream::is_readable() const noexcept {
-  if (is_ended() || std::holds_alternative<stopped>(state_)) return true;
+  if (is_ended() || has_stopped()) return true;
   if (paused_) return false;
   return !queue_.empty() || has_hole() || has_leases_over_quota();
 }
@@ -213,7 +213,7 @@ KAWAIT_DECL std::size_t partition_stream::fetch_room() const noexcept {
 KAWAIT_DECL void partition_stream::set_quota(std::size_t bytes) {
   const bool was_blocked = has_leases_over_quota();
   quota_ = bytes;
-  if (was_blocked != has_leases_over_quota() && is_readable()) wake_readers();
+  if (was_blocked != has_leases_over_quota() && !has_stopped() && is_readable()) wake_readers();
   ask_for_more();
 }
 
@@ -279,8 +279,8 @@ KAWAIT_DECL void partition_stream::on_released(lease& l) {
   is_moving_ = true;
   if (!KAWAIT_MUTANT(leaks_a_lease)) gate_.leave();  // first: what follows may be short of memory
   ask_for_more();
-  if (was_blocked && is_readable()) wake_readers();
-  if (has_hole() && !std::holds_alternative<stopped>(state_)) wake_readers();  // a failure is told once
+  if (has_stopped()) return;  // what is told is told once, also that leases fill the share
+  if (has_hole() || (was_blocked && !has_leases_over_quota() && is_readable())) wake_readers();
 }
 
 KAWAIT_DECL std::optional<std::int64_t> partition_stream::take_untold_hole() noexcept {

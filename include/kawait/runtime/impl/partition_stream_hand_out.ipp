@@ -30,7 +30,7 @@ inline constexpr std::size_t inflated_per_lease = std::size_t{1} << 20;
 
 KAWAIT_DECL result<std::unique_ptr<lease>> partition_stream::take(const hand_out_context& context) {
   if (is_ended()) return end_error_;
-  if (has_hole() && !std::holds_alternative<stopped>(state_)) stop_at_hole();
+  if (has_hole() && !has_stopped()) stop_at_hole();
   if (const auto* why = std::get_if<stopped>(&state_)) return why->why;
   if (paused_) return std::unique_ptr<lease>();
   while (!queue_.empty()) {
