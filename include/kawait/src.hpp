@@ -46,6 +46,7 @@
 
 #if !defined(KAWAIT_SRC_PART) || KAWAIT_SRC_PART == 2
 #include <kawait/net/impl/broker_pool.ipp>
+#include <kawait/net/impl/broker_pool_any.ipp>
 #include <kawait/net/impl/connection.ipp>
 #include <kawait/net/impl/connection_read.ipp>
 #include <kawait/net/impl/environment.ipp>

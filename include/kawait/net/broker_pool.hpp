@@ -81,4 +81,5 @@ class broker_pool {
 
 #if defined(KAWAIT_HEADER_ONLY)
 #include <kawait/net/impl/broker_pool.ipp>
+#include <kawait/net/impl/broker_pool_any.ipp>
 #endif
