@@ -163,7 +163,7 @@ class config {
   KAWAIT_DECL config& ssl_key_pem(secret pem);
   /// ssl.key.password
   KAWAIT_DECL config& ssl_key_password(secret password);
-  /// ssl.cipher.suites, by OpenSSL's names.
+  /// ssl.cipher.suites, by OpenSSL's names or Java's.
   KAWAIT_DECL config& ssl_cipher_suites(std::string_view names);
   /// ssl.endpoint.identification.algorithm: whether the certificate has to be of the host (a name or an address) that was connected to.
   /// Default true (https).

@@ -53,6 +53,7 @@ class log_observer : public observer {
 
  private:
   bool says(log_level level) const noexcept { return level <= most_; }
+  KAWAIT_DECL void say(log_level level, std::string line) const;
 
   sink sink_;
   log_level most_;

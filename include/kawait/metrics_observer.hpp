@@ -55,7 +55,7 @@ class metrics_observer : public observer {
   struct stream {
     std::uint64_t records = 0, bytes = 0, batches = 0;
     std::int64_t lag = -1;
-    bool is_ours = true;
+    std::size_t owners = 0;
   };
   KAWAIT_DECL void forget(const topic_partition& p);
 

@@ -216,6 +216,22 @@ TEST_CASE("position_finder: errors of ListOffsets (13, 33, 34)", "[position_find
   }
 }
 
+// Java's OffsetFetcherUtils retries what it does not expect.
+TEST_CASE("position_finder: a leader's error that nobody expected may pass", "[position_finder]") {
+  for (const int code : {-1, 8, 4711}) {
+    driven d;
+    d.finder.from_reset(lease(2, 0));
+    d.expect<position_finder::list_offsets>();
+    d.answer(2, lists({{"b", 0, -1, -1, static_cast<kafka_error>(code)}}));
+    d.expect<position_finder::refresh_metadata>();
+    check_pause(d.idle(), 100);
+    d.pass_idle();
+    d.expect<position_finder::list_offsets>();
+    d.answer(2, lists({{"b", 0, 4, 1}}));
+    d.expect_found(lease(2, 0), {4, 1}, source::reset);
+  }
+}
+
 TEST_CASE("position_finder: a leader that does not answer delays only its own partitions", "[position_finder]") {
   driven d;
   d.finder.from_reset(lease(1, 0));

@@ -2,11 +2,14 @@
 
 #include "tls_support.hpp"
 
+#include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include <unistd.h>
 
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 
 namespace tls_tests {
 
@@ -52,6 +55,29 @@ TEST_CASE("tls: files that are missing, broken, or do not fit are told by proper
   net::tls_options both;
   both.cipher_suites = "TLS_AES_128_GCM_SHA256, ECDHE-ECDSA-AES128-GCM-SHA256, HIGH:!aNULL:@STRENGTH";
   CHECK(net::tls_context::create(both));
+}
+
+// What Java calls a suite of TLS 1.2, OpenSSL takes for its list of TLS 1.3, and goes on with all that it has of 1.2.
+TEST_CASE("tls: suites by Java's names are the only ones, whichever version they are of", "[tls]") {
+  const auto offered = [](const std::string& names) {
+    net::tls_options o;
+    o.cipher_suites = names;
+    const auto made = net::tls_context::create(o);
+    REQUIRE(made);
+    const auto context = (*made)->current();
+    const std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(context.get()), &SSL_free);
+    std::set<std::string> all;
+    STACK_OF(SSL_CIPHER)* const ciphers = SSL_get1_supported_ciphers(ssl.get());
+    for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); ++i) all.emplace(SSL_CIPHER_standard_name(sk_SSL_CIPHER_value(ciphers, i)));
+    sk_SSL_CIPHER_free(ciphers);
+    return all;
+  };
+  const std::string newer = "TLS_AES_256_GCM_SHA384", older = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384";
+  CHECK(offered(newer + "," + older) == std::set<std::string>{newer, older});
+  CHECK(offered(newer) == std::set<std::string>{newer});
+  const auto with_defaults = offered(older);
+  CHECK(with_defaults.contains(newer));
+  CHECK(std::count_if(with_defaults.begin(), with_defaults.end(), [](const auto& n) { return n.find("_WITH_") != n.npos; }) == 1);
 }
 
 TEST_CASE("tls: files that change are read for the next connection", "[tls]") {

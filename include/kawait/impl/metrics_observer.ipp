@@ -79,7 +79,7 @@ KAWAIT_DECL void metrics_observer::on_heartbeat(const heartbeat& e) {
 KAWAIT_DECL void metrics_observer::on_assigned(const assigned& e) {
   const std::lock_guard guard(lock_);
   assigned_ += e.partitions.size();
-  for (const auto& p : e.partitions) streams_[p].is_ours = true;
+  for (const auto& p : e.partitions) ++streams_[p].owners;
 }
 
 KAWAIT_DECL void metrics_observer::on_revoked(const revoked& e) {
@@ -91,8 +91,9 @@ KAWAIT_DECL void metrics_observer::on_revoked(const revoked& e) {
 KAWAIT_DECL void metrics_observer::forget(const topic_partition& p) {
   const auto it = streams_.find(p);
   if (it == streams_.end()) return;
-  it->second.is_ours = false;
-  it->second.lag = -1;
+  // One that hears late that it has lost it takes it from nobody.
+  if (it->second.owners > 0) --it->second.owners;
+  if (it->second.owners == 0) it->second.lag = -1;
 }
 
 KAWAIT_DECL void metrics_observer::on_drained(const drained& e) {
@@ -158,7 +159,7 @@ KAWAIT_DECL void metrics_observer::on_warned(const warned& e) {
 KAWAIT_DECL std::string metrics_observer::prometheus() const {
   const std::lock_guard guard(lock_);
   detail::metrics_page page(labels_);
-  const auto ours = std::count_if(streams_.begin(), streams_.end(), [](const auto& s) { return s.second.is_ours; });
+  const auto ours = std::count_if(streams_.begin(), streams_.end(), [](const auto& s) { return s.second.owners > 0; });
   page.one("assigned_partitions", "gauge", "Partitions that are ours.", ours);
   page.one("member_epoch", "gauge", "As of the last heartbeat.", member_epoch_);
   page.one("joins_total", "counter", "Times that a group took us in.", joins_);

@@ -15,6 +15,14 @@ inline bool is_final(const failure& why) {
   return why.code == errc::unsupported_broker;
 }
 
+/// The same of what a leader says, as in Java: an error that it does not expect, and any that is not known, may pass.
+inline bool is_final_of_leader(const failure& why) {
+  if (why.code.category() != kafka_category()) return is_final(why);
+  return why.code == kafka_error::topic_authorization_failed || why.code == kafka_error::cluster_authorization_failed ||
+         why.code == kafka_error::unsupported_version || why.code == kafka_error::unsupported_for_message_format ||
+         why.code == kafka_error::invalid_request;
+}
+
 }  // namespace detail
 
 // ---------------------------------------------------------------- committed offsets
@@ -119,7 +127,7 @@ KAWAIT_DECL std::optional<position_finder::sent> position_finder::take_sent(node
 }
 
 KAWAIT_DECL void position_finder::on_leader_error(entry& e, const failure& why, time_point now, std::uint64_t random_bits) {
-  if (detail::is_final(why)) return finish(e, not_found{e.lease, why});
+  if (detail::is_final_of_leader(why)) return finish(e, not_found{e.lease, why});
   refresh_ = true;
   retry(e, now, random_bits);
 }

@@ -88,6 +88,8 @@ inline failure use_certificate(SSL_CTX* context, const pem_source& from) {
     if (SSL_CTX_add0_chain_cert(context, signer.get()) != 1) return bad_pem("certificate", from, "a signer's is not taken");
     signer.release();
   }
+  const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+  if (!at_end) return bad_pem("certificate", from, "a signer's cannot be read");
   ERR_clear_error();
   return {};
 }
@@ -102,9 +104,12 @@ inline failure use_key(SSL_CTX* context, const pem_source& from, const secret& p
   return {};
 }
 
+/// Java calls suites of TLS 1.2 by names that begin alike, and that OpenSSL takes for its list of TLS 1.3, where they restrict nothing.
+inline bool is_of_tls13(const std::string& name) { return name.starts_with("TLS_") && name.find("_WITH_") == std::string::npos; }
+
 /// Whether OpenSSL has it; also for what only changes a list ("!aNULL", "@SECLEVEL=1"), which is none by itself.
 inline bool is_cipher(SSL_CTX* context, const std::string& name) {
-  if (name.starts_with("TLS_")) return SSL_CTX_set_ciphersuites(context, name.c_str()) == 1;
+  if (is_of_tls13(name)) return SSL_CTX_set_ciphersuites(context, name.c_str()) == 1;
   return std::string_view("!-+@").find(name[0]) != std::string_view::npos || SSL_CTX_set_cipher_list(context, name.c_str()) == 1;
 }
 
@@ -119,12 +124,15 @@ inline failure use_ciphers(SSL_CTX* context, std::string names) {
     std::erase(name, ' ');
     begin = end + 1;
     if (name.empty()) continue;
-    if (!is_cipher(context, name)) return failure(errc::invalid_config, "ssl.cipher.suites = '" + name + "': " + openssl_words());
-    std::string& list = name.starts_with("TLS_") ? newer : older;
+    const std::string said = name;
+    if (name.starts_with("TLS_") && !is_of_tls13(name)) name = OPENSSL_cipher_name(said.c_str());  // "(NONE)" if there is none
+    if (!is_cipher(context, name)) return failure(errc::invalid_config, "ssl.cipher.suites = '" + said + "': " + openssl_words());
+    std::string& list = is_of_tls13(name) ? newer : older;
     list += (list.empty() ? "" : ":") + name;
   }
   const bool taken = (older.empty() || SSL_CTX_set_cipher_list(context, older.c_str()) == 1) &&
                      (newer.empty() || SSL_CTX_set_ciphersuites(context, newer.c_str()) == 1);
+  if (taken && older.empty() && !newer.empty()) SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);  // nothing else is allowed
   if (taken) return {};
   return failure(errc::invalid_config, "ssl.cipher.suites = '" + names + "': " + openssl_words());
 }
