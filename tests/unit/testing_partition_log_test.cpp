@@ -332,6 +332,42 @@ TEST_CASE("partition_log: offsets for times") {
   }
 }
 
+// Kafka's ProducerStateManager keeps it among the unreplicated ones until then.
+TEST_CASE("partition_log: a transaction is decided when its marker is replicated") {
+  const bool commits = GENERATE(true, false);
+  partition_log log;
+  log.append(values(3), 1, append_options::in_transaction(5));
+  log.hold_high_watermark(3);
+  log.end_transaction(5, 0, commits, 1);
+  CHECK(log.last_stable_offset() == 0);
+  CHECK(log.read(0, plenty, true, true).records.empty());
+  log.hold_high_watermark({});
+  CHECK(log.last_stable_offset() == 4);
+}
+
+TEST_CASE("partition_log: what is stable begins no sooner than the log") {
+  partition_log log;
+  log.append(values(5), 1);
+  log.append(values(1), 1, append_options::in_transaction(7));
+  log.append(values(14), 1);
+  log.delete_records(10);
+  CHECK(log.last_stable_offset() == 10);
+}
+
+TEST_CASE("partition_log: behind a tail that compaction dropped the end stays, and can be truncated to") {
+  partition_log log;
+  for (int i = 0; i < 2; ++i) log.append(values(10), 1);
+  log.drop_tail(10);
+  SECTION("a hole comes behind it") {
+    log.append_hole(5);
+    CHECK(log.end_offset() == 25);
+  }
+  SECTION("a truncation") {
+    log.truncate(12);
+    CHECK(log.end_offset() == 12);
+  }
+}
+
 TEST_CASE("partition_log: raw batches are kept as they are") {
   partition_log log;
   log.append(values(2), 1);

@@ -134,6 +134,9 @@ class partition_log {
   struct aborted_range {
     std::int64_t producer_id, first, last;
   };
+  struct decided_transaction {
+    std::int64_t first, marker;
+  };
 
   KAWAIT_DECL void store(std::vector<std::byte> bytes, std::vector<std::pair<std::int64_t, std::int64_t>> times);
   KAWAIT_DECL void reload_producers();
@@ -144,6 +147,7 @@ class partition_log {
   std::vector<stored> batches_;                   // ascending
   std::map<std::int32_t, std::int64_t> epochs_{{0, 0}};  // where each begins
   std::vector<aborted_range> aborted_;
+  std::vector<decided_transaction> decided_;  // whose marker may not be replicated yet
   producer_state producers_;
   std::int64_t start_ = 0;
   std::int64_t end_ = 0;

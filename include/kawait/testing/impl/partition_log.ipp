@@ -140,7 +140,7 @@ KAWAIT_DECL void partition_log::append_hole(std::int32_t count) {
   wire::batch_view last;
   // A batch that reached into a newer epoch's offsets would be of neither: who has read it would be told again and again that its
   // log has diverged.
-  if (batches_.empty() || batches_.back().epoch != epoch_ || !log_detail::view_of(batches_.back().bytes, last)) {
+  if (batches_.empty() || batches_.back().next != end_ || batches_.back().epoch != epoch_ || !log_detail::view_of(batches_.back().bytes, last)) {
     batch_writer empty(end_);
     empty.hole(count);
     store(empty.build(), {});
@@ -157,6 +157,8 @@ KAWAIT_DECL void partition_log::end_transaction(std::int64_t producer_id, std::i
                                                 std::int64_t now) {
   const std::optional<std::int64_t> first = producers_.ended(producer_id, producer_epoch);
   if (!commit && first) aborted_.push_back(aborted_range{producer_id, *first, end_});
+  std::erase_if(decided_, [high = high_watermark()](const decided_transaction& d) { return d.marker < high; });
+  if (first) decided_.push_back(decided_transaction{*first, end_});
   const auto type = commit ? wire::control_type::commit : wire::control_type::abort;
   store(control_batch(end_, producer_id, type, 0, producer_epoch, now), {});
 }
@@ -207,12 +209,13 @@ KAWAIT_DECL void partition_log::drop_tail(std::int64_t offset) {
 
 KAWAIT_DECL void partition_log::truncate(std::int64_t offset) {
   const std::size_t first = find(offset);
-  if (first == batches_.size()) return;
-  end_ = batches_[first].base;
+  if (offset >= end_) return;
+  end_ = first == batches_.size() ? offset : batches_[first].base;
   batches_.erase(batches_.begin() + static_cast<std::ptrdiff_t>(first), batches_.end());
   start_ = std::min(start_, end_);
   std::erase_if(epochs_, [&](const auto& e) { return e.second >= end_ && e.second != 0; });
   std::erase_if(aborted_, [&](const aborted_range& a) { return a.last >= end_; });
+  std::erase_if(decided_, [&](const decided_transaction& d) { return d.marker >= end_; });
   reload_producers();
 }
 

@@ -11,8 +11,12 @@ namespace kawait::testing {
 KAWAIT_DECL std::int64_t partition_log::high_watermark() const { return held_ ? std::clamp(*held_, start_, end_) : end_; }
 
 KAWAIT_DECL std::int64_t partition_log::last_stable_offset() const {
-  const std::optional<std::int64_t> open = producers_.first_undecided();
-  return open ? std::min(*open, high_watermark()) : high_watermark();
+  const std::int64_t high = high_watermark();
+  std::int64_t stable = std::min(producers_.first_undecided().value_or(high), high);
+  for (const decided_transaction& d : decided_) {
+    if (d.marker >= high) stable = std::min(stable, d.first);  // not replicated yet, and so not decided
+  }
+  return std::clamp(stable, std::min(start_, high), high);
 }
 
 /// The first batch that does not end below the offset; as many as there are if there is none.

@@ -77,7 +77,7 @@ KAWAIT_DECL bool world::run_until(const std::function<bool()>& predicate, net::d
     if (predicate()) return true;
     if (backend_->next() > end) {
       backend_->set_now(end);
-      return false;
+      return predicate();  // of the time, perhaps
     }
     backend_->step();
   }
