@@ -106,7 +106,6 @@ TEST_CASE("a broker has one connection for fetching and one for the rest", "[net
 
 TEST_CASE("who waits for any broker has the first that anybody reaches", "[net]") {
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
-    CAPTURE(seed);
     cluster c(seed);
     c.w.network().black_hole("h1", 9092);
     c.w.network().black_hole("h2", 9092);
@@ -123,6 +122,31 @@ TEST_CASE("who waits for any broker has the first that anybody reaches", "[net]"
     const auto reached = c.w.run(pool.async_get(3, channel::control));
     REQUIRE(reached);
     CHECK(c.w.run_until([&] { return any == *reached; }, 100ms));
+  }
+}
+
+TEST_CASE("a connection that somebody else brought is no other broker's, wherever the bootstrap list pointed", "[net]") {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    cluster c(seed);
+    c.listen("a");
+    c.listen("b");
+    auto pool = c.pool({"a"});
+    REQUIRE(c.w.run(pool.async_any()));
+    pool.set_brokers(brokers({{1, "a", 9092}}));
+    const auto first = c.w.run(pool.async_get(1, channel::control));
+    c.w.network().black_hole("a", 9092);
+    (*first)->close();
+    pool.set_brokers(brokers({{1, "a", 9092}, {2, "b", 9092}}));
+    const auto wait = [&]() -> asio::awaitable<void> { (void)co_await pool.async_any(); };
+    c.w.spawn(wait());
+    REQUIRE(c.w.run(pool.async_get(2, channel::control)));
+    c.w.advance(1min);
+    pool.set_brokers(brokers({{2, "b", 9092}}));
+    c.listen("a");
+    pool.set_brokers(brokers({{1, "a", 9092}, {2, "b", 9092}}));
+    const auto again = c.w.run(pool.async_get(1, channel::control));
+    REQUIRE(again);
+    CHECK((*again)->peer_name().substr(0, 1) == "a");
   }
 }
 

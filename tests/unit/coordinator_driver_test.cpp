@@ -111,6 +111,35 @@ TEST_CASE("the next coordinator does not wait for the attempt to reach the one b
   CHECK(r.is_to(r.connection(100ms), 1));
 }
 
+TEST_CASE("an attempt at the coordinator before says nothing of one that is connected already", "[group]") {
+  rig r;
+  r.mute = {2};
+  REQUIRE(r.w.run(r.pool.async_get(1, net::channel::control)));
+  r.b.set_coordinator(2);
+  CHECK(!r.connection(100ms));
+  r.b.set_coordinator(1);
+  r.driver->forget();
+  REQUIRE(r.w.run_until([&] { return r.got != nullptr; }, 2s));
+  const std::size_t asked = r.b.count(testing::api_key::find_coordinator);
+  r.w.advance(20s);
+  CHECK(r.is_to(r.connection(100ms), 1));
+  CHECK(r.b.count(testing::api_key::find_coordinator) == asked);
+}
+
+TEST_CASE("an answer to a look-up that was given up does not stop the next", "[group]") {
+  rig r;
+  r.b.set_faults([](const testing::request_view& q) {
+    return q.api == testing::api_key::find_coordinator ? testing::fault::delayed(300ms) : testing::fault();
+  });
+  const auto give_up = [&]() -> asio::awaitable<void> { (void)co_await r.driver->async_get(r.w.now() + 50ms); };
+  r.w.spawn(give_up());
+  r.w.advance(60ms);
+  r.driver->on_disconnected();
+  r.w.advance(340ms);
+  r.b.set_faults({});
+  CHECK(r.connection(5s));
+}
+
 TEST_CASE("what Metadata says of a broker that moved is newer than where the coordinator was found", "[group]") {
   rig r;
   r.b.set_coordinator(1);

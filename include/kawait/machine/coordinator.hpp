@@ -49,6 +49,11 @@ class coordinator {
   KAWAIT_DECL effect poll(time_point now);
 
   bool is_known() const noexcept { return std::holds_alternative<found>(state_); }
+  /// The coordinator, if it is known.
+  const known* node() const noexcept {
+    const auto* const f = std::get_if<found>(&state_);
+    return f ? &f->node : nullptr;
+  }
 
  private:
   struct searching {

@@ -63,7 +63,7 @@ class coordinator_driver {
   net::condition changed_;
   failure last_failure_;
   std::optional<std::int32_t> connecting_;
-  bool was_connected_ = false;  // since it was found
+  bool was_connected_ = false;  // since it was found, and it was not asked since whether it is another
   std::uint64_t attempts_failed_ = 0;
   std::uint64_t failed_in_a_row_ = 0;
   std::uint64_t changes_ = 0;

@@ -174,6 +174,7 @@ KAWAIT_DECL void broker_pool::state::adopt_bootstrap(const host_port& where, slo
   if (auto c = any_->open_connection()) {
     control.adopt(std::move(c), env_->now());
     any_->adopt(nullptr, time_point::min());
+    any_->where = host_port();
   }
 }
 

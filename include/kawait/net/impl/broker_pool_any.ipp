@@ -48,11 +48,14 @@ KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::open
                                                                                        std::vector<std::int32_t> ids,
                                                                                        std::string& words) {
   for (const std::int32_t id : ids) {
-    if (auto live = least_loaded()) co_return live;
+    if (auto live = least_loaded()) {
+      s->where = host_port();  // some node's connection, not one for another to adopt
+      co_return live;
+    }
     auto reached = co_await get(shared_from_this(), id, channel::control);
     if (s->retired()) co_return failure(errc::closed);
     if (reached) {
-      s->where = host_port();  // that node's connection, not one for another to adopt
+      s->where = host_port();
       co_return std::move(reached);
     }
     detail::append(words, reached.error());

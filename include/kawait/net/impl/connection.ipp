@@ -41,7 +41,14 @@ KAWAIT_DECL void connection::start() {
 // Without one of its coroutines a connection would look open for ever: out of memory, it is closed, and the next is made.
 KAWAIT_DECL void connection::spawn_own(asio::awaitable<void> coroutine) {
   auto ended = [self = shared_from_this()](std::exception_ptr e) {
-    if (e) self->close(failure(std::make_error_code(std::errc::not_enough_memory)));
+    if (!e) return;
+    try {
+      std::rethrow_exception(std::move(e));
+    } catch (const std::system_error& x) {
+      self->close(failure(x.code(), x.what()));
+    } catch (...) {
+      self->close(failure(std::make_error_code(std::errc::not_enough_memory)));
+    }
   };
   asio::co_spawn(executor_, std::move(coroutine), std::move(ended));
 }

@@ -85,6 +85,7 @@ KAWAIT_DECL std::shared_ptr<net::connection> coordinator_driver::reach(const mac
   if (auto open = brokers_.find(node.node_id, net::channel::control)) {
     failed_in_a_row_ = 0;  // somebody else may have opened it
     was_connected_ = true;
+    connecting_.reset();  // what is still tried is another's, and says nothing of this one
     return open;
   }
   // A connection that ended while nothing was asked on it: the broker may be gone, and the group with it, where to connect takes as
@@ -120,10 +121,8 @@ KAWAIT_DECL asio::awaitable<void> coordinator_driver::connect(std::int32_t node)
 // Once, when it is news: told each time, it would undo what Metadata says later of a broker that has moved.
 KAWAIT_DECL void coordinator_driver::note_address() {
   was_connected_ = false;
-  const auto effect = machine_.poll(environment_.now());
-  const auto* const node = std::get_if<machine::known>(&effect);
-  if (!node) return;
-  brokers_.set_broker(net::broker(node->node_id, node->host, node->port));
+  const machine::known* const node = machine_.node();
+  if (node) brokers_.set_broker(net::broker(node->node_id, node->host, node->port));
 }
 
 // One look-up at a time: the machine is idle while one is under way, so others wait for its end.
