@@ -59,6 +59,27 @@ TEST_CASE("of what was assigned and went before anybody asked for events nothing
   CHECK(partitions == 2);
 }
 
+TEST_CASE("who is told of the loss of a partition that stood still, and asks on, has it again", "[events]") {
+  shared_group s;
+  s.next_event();
+  REQUIRE(s.owns(2));
+  const kawait::partition p = s.consumer->assignment().front();
+  s.b.append("orders", p.index(), {producer_record("a")});
+  bool is_read = false;
+  p.async_next([&](std::error_code ec, std::optional<kawait::batch> b) {
+    is_read = !ec && b;
+    if (b) b->done();
+  });
+  REQUIRE(s.w.run_until([&] { return is_read; }, 1min));
+  s.b.append("orders", p.index(), {producer_record("b")});
+  const auto lost = [&] {
+    return std::any_of(s.events.begin(), s.events.end(), [](const auto& e) { return e.what == kawait::event::kind::lost; });
+  };
+  REQUIRE(s.w.run_until(lost, 10min));
+  CHECK(s.owns(2));
+  CHECK(s.events.back().what == kawait::event::kind::assigned);
+}
+
 struct noting final : kawait::observer {
   void on_assigned(const assigned&) override { told += "assigned "; }
   void on_revoked(const revoked&) override { told += "revoked "; }

@@ -1,6 +1,7 @@
 // max.poll.interval.ms: a member that keeps a partition and does not work on it leaves, and is back when its application moves again.
 
 #include "simulation/group_story.hpp"
+#include "simulation/handlers.hpp"
 
 namespace embedded {
 namespace {
@@ -113,6 +114,37 @@ TEST_CASE("a member that stands still with nothing in hand does not come back be
   CHECK(s.broker.group().members("g").empty());
   take();
   CHECK(s.until([&] { return s.broker.group().members("g").size() == 1; }, 1min));
+}
+
+TEST_CASE("a handler that outlives its lost partition is a standstill of the next assignment, too") {
+  stage s;
+  s.append(0, {"a"});
+  int begun = 0;
+  bool returns = false;
+  s.each_partition([&](kawait::partition p) -> asio::awaitable<void> {
+    const bool hangs = ++begun == 1;
+    auto first = co_await p.async_next();
+    if (first) first->done();
+    first.reset();
+    if (hangs) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    while (hangs && !returns) co_await kawait::sleep_for(1s);
+    while (auto b = co_await p.async_next()) b->done();
+  });
+  REQUIRE(s.until([&] { return s.committed() == 1; }));
+  s.world.advance(1h);
+  CHECK(s.members() == 1);  // it owes nothing
+  s.fence();
+  s.append(0, {"b"});
+  s.world.advance(20s);
+  CHECK(s.members() == 1);
+  REQUIRE(s.until([&] { return s.members() == 0; }, interval * 5 / 4 + 10s));
+  CHECK(s.consumer().last_warning().code == errc::poll_interval_exceeded);
+  s.world.advance(1h);
+  CHECK(s.members() == 0);
+  CHECK(begun == 1);
+  returns = true;
+  CHECK(s.until([&] { return s.committed() == 2; }, 1min));
+  CHECK(begun == 2);
 }
 
 TEST_CASE("keep_alive says that long work goes on; a paused partition owes none") {

@@ -110,6 +110,21 @@ TEST_CASE("that leases fill the share is told once, and so is what stopped the s
   }
 }
 
+TEST_CASE("what comes when leases fill the share already is told with the share, not before", "[stream]") {
+  rig r(32 << 20, 20'000);
+  r.flow_from(0);
+  r.fetched(batch_of(0, 1, 21'000));
+  held l = r.take();
+  REQUIRE(l);
+  CHECK(!r.take());
+  CHECK(r.bad.code == errc::lease_quota);
+  const int readables = r.host.readables;
+  r.fetched(batch_of(1, 1, 100));  // was under way
+  CHECK(r.host.readables == readables);
+  r.give_back(std::move(l));
+  CHECK(r.host.readables == readables + 1);
+}
+
 // A reader has read all, keeps what it has in hand, and waits for more; partitions are added, and each has less of the buffer. Nothing
 // more is fetched then, and nobody else would tell it why.
 TEST_CASE("a share that becomes smaller than what is in hand is an error for the reader that waits", "[stream]") {

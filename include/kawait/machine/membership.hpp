@@ -224,10 +224,10 @@ class membership {
   KAWAIT_DECL std::optional<effect> resolve(time_point now);
   /// Nothing if there is nothing to cut for; earlier times given later count.
   KAWAIT_DECL std::optional<effect> wait_for_commits(std::optional<time_point> cut_at, time_point now);
-  KAWAIT_DECL std::optional<time_point> any_unanswered(time_point cut_at) const;
+  KAWAIT_DECL std::optional<time_point> cut_if_unanswered(time_point cut_at) const;
   /// When the first must be given up of what is released, but named by an unanswered commit.
-  KAWAIT_DECL std::optional<time_point> first_blocked() const;
-  KAWAIT_DECL time_point last_released() const;
+  KAWAIT_DECL std::optional<time_point> first_blocked_deadline() const;
+  KAWAIT_DECL time_point last_deadline() const;
   KAWAIT_DECL effect send(std::int32_t epoch, contents said, time_point now);
   KAWAIT_DECL contents sayable(time_point now) const noexcept;
   KAWAIT_DECL partition_list owned() const;

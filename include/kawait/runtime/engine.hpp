@@ -204,7 +204,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void start_metadata();
   KAWAIT_DECL void finish(failure why);
   KAWAIT_DECL void end_all(end_reason why, const failure& error);
-  KAWAIT_DECL static void end_untold(partition_stream& stream, end_reason why);
+  KAWAIT_DECL void end_untold(partition_stream& stream, end_reason why) noexcept;
   KAWAIT_DECL asio::awaitable<void> watch_close(net::time_point drain_deadline, net::time_point deadline);
   KAWAIT_DECL asio::awaitable<void> close_assigned(net::time_point drain_deadline);
   KAWAIT_DECL asio::awaitable<void> say_goodbye(failure why);
@@ -217,6 +217,9 @@ class engine final : public std::enable_shared_from_this<engine>,
     bool has_work = false;
   };
   KAWAIT_DECL std::uint64_t activity_of(const partition_stream& stream) const noexcept;
+  enum class loss_word { untold, told, answered };
+  KAWAIT_DECL void note_asked_on() noexcept;
+  KAWAIT_DECL stream_ptr worked_on(const stream_ptr& stream) const;
   KAWAIT_DECL asio::awaitable<void> watch_application();
   KAWAIT_DECL void stall(const std::vector<machine::leased>& overdue);
   KAWAIT_DECL bool has_stalled_moved() const;
@@ -295,6 +298,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   failure close_outcome_;
   std::uint64_t reads_of_any_ = 0;  // calls of next_of_any()
   std::list<partition_stream*> awaiting_end_;  // their readers wait for records or the end
+  loss_word loss_ = loss_word::untold;  // of what stalled_ names, by an event
   std::vector<stalled_work> stalled_;  // why we left the group, until one of them moves
   net::condition moved_;      // one of them has
   net::condition over_;       // run() and close() wait for it

@@ -234,7 +234,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   KAWAIT_DECL void drop_queue();
   KAWAIT_DECL void leave_position();
   /// From where the reader is: what was queued is lost.
-  KAWAIT_DECL void fetch_again();
+  KAWAIT_DECL void fetch_again() noexcept;
   KAWAIT_DECL void restart(const offset_and_epoch& position);
   KAWAIT_DECL void ask_for_more() noexcept;
   KAWAIT_DECL void wake_readers();

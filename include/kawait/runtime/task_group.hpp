@@ -28,7 +28,12 @@ class task_group {
 
   void spawn(asio::awaitable<void> work) {
     ++running_;
-    kawait::detail::spawn(executor_, keep(owner_.lock(), this, std::move(work)));
+    try {
+      kawait::detail::spawn(executor_, keep(owner_.lock(), this, std::move(work)));
+    } catch (...) {
+      --running_;
+      throw;
+    }
   }
 
   std::size_t running() const noexcept { return running_; }

@@ -27,7 +27,7 @@ KAWAIT_DECL membership::effect membership::poll_joining(time_point now) {
   if (const auto from = std::max(not_before_, names_not_before_); now < from) return idle{from};
   // A join owns nothing. Were a commit of the lost ownership still under way, and the broker gave the same partitions back with
   // the same epoch, as 4.2 does, the commit would count as one of the new ownership.
-  if (auto wait = wait_for_commits(any_unanswered(now + interval_), now)) return std::move(*wait);
+  if (auto wait = wait_for_commits(cut_if_unanswered(now + interval_), now)) return std::move(*wait);
   std::get<joining>(state_).asked = true;
   return send(join_epoch, contents::all(), now);
 }
@@ -40,7 +40,7 @@ KAWAIT_DECL membership::effect membership::poll_resigning(time_point now) {
   // After a poll time-out it goes at once, whatever went wrong before: it is best effort, and the others wait for the partitions.
   if (in_flight_) return idle{deadline};
   if (in<resigning>() && now < not_before_) return idle{std::min(not_before_, deadline)};
-  if (auto wait = wait_for_commits(any_unanswered(std::min(now + interval_, deadline)), now)) {
+  if (auto wait = wait_for_commits(cut_if_unanswered(std::min(now + interval_, deadline)), now)) {
     if (auto* const i = std::get_if<idle>(&*wait)) i->until = std::min(i->until, deadline);
     return std::move(*wait);
   }
@@ -66,14 +66,14 @@ KAWAIT_DECL membership::effect membership::poll_leaving(time_point now) {
   if (auto gone = abandon(now)) return std::move(*gone);
 
   // Of what is to be given up at several times the first counts: the broker expels who keeps it longer, and takes no commit of his.
-  auto cut_at = first_blocked();
+  auto cut_at = first_blocked_deadline();
   const bool is_drained = !any_draining();
   if (is_drained) {
     if (!l.epoch || KAWAIT_MUTANT(leaves_without_a_word)) {
       finish_leaving(l.rejoin);
       return poll(now);
     }
-    if (!cut_at) cut_at = any_unanswered(leases_.empty() ? now + interval_ : last_released());  // of partitions that are gone already
+    if (!cut_at) cut_at = cut_if_unanswered(leases_.empty() ? now + interval_ : last_deadline());  // of partitions that are gone already
   }
   time_point wake = never;
   if (auto wait = wait_for_commits(cut_at, now)) {
@@ -98,7 +98,7 @@ KAWAIT_DECL membership::effect membership::poll_reconciling(time_point now) {
   if (auto gone = abandon(now)) return std::move(*gone);
   if (any_draining() && KAWAIT_MUTANT(silent_while_draining)) return idle{next_deadline()};
   // Also while others drain, whose time may end much later: the broker expels who keeps the first too long.
-  if (auto wait = wait_for_commits(first_blocked(), now)) {
+  if (auto wait = wait_for_commits(first_blocked_deadline(), now)) {
     if (const auto* i = std::get_if<idle>(&*wait)) return keep_alive(now, i->until);
     return std::move(*wait);
   }
@@ -170,11 +170,11 @@ KAWAIT_DECL std::optional<membership::effect> membership::wait_for_commits(std::
   return cut_coordinator{};
 }
 
-KAWAIT_DECL std::optional<time_point> membership::any_unanswered(time_point cut_at) const {
+KAWAIT_DECL std::optional<time_point> membership::cut_if_unanswered(time_point cut_at) const {
   return unanswered_.empty() ? std::nullopt : std::optional(cut_at);
 }
 
-KAWAIT_DECL std::optional<time_point> membership::first_blocked() const {
+KAWAIT_DECL std::optional<time_point> membership::first_blocked_deadline() const {
   std::optional<time_point> first;
   for (const auto& [partition, l] : leases_) {
     const auto* const r = std::get_if<released>(&l.phase);
@@ -184,7 +184,7 @@ KAWAIT_DECL std::optional<time_point> membership::first_blocked() const {
   return first;
 }
 
-KAWAIT_DECL time_point membership::last_released() const {
+KAWAIT_DECL time_point membership::last_deadline() const {
   time_point last = time_point::min();
   for (const auto& [partition, l] : leases_) last = std::max(last, std::get<released>(l.phase).deadline);
   return last;

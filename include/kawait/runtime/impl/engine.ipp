@@ -257,10 +257,13 @@ KAWAIT_DECL void engine::end_all(end_reason why, const failure& error) {
   }
 }
 
-KAWAIT_DECL void engine::end_untold(partition_stream& stream, end_reason why) {
-  stream.end(why);
+KAWAIT_DECL void engine::end_untold(partition_stream& stream, end_reason why) noexcept {
   stream.make_stale();
-  stream.work().give_up();
+  try {
+    stream.end(why);
+    give_up(stream);
+  } catch (...) {  // its readers find out with their next call
+  }
 }
 
 KAWAIT_DECL asio::awaitable<void> engine::commit_by_time() {

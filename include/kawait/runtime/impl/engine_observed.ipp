@@ -55,7 +55,12 @@ KAWAIT_DECL void engine::tell_committed(const std::vector<machine::commit_outcom
 
 KAWAIT_DECL void engine::tell_delivered(const partition_stream& stream, const lease& l) const {
   if (!options_.observers) return;
-  const topic_partition name = stream.name();
+  topic_partition name;
+  try {
+    name = stream.name();
+  } catch (const std::bad_alloc&) {  // not told, but handed out
+    return;
+  }
   std::size_t bytes = 0;
   for (const auto& segment : l.segments) bytes += segment.records.size();
   observer::delivered d{name, l.first_offset, l.next_offset, l.record_count, bytes, {}};

@@ -122,15 +122,16 @@ KAWAIT_DECL void engine::list_ready(partition_stream& stream) {
   readable_.notify_all();
 }
 
-// It is listed until then: a failure that it meets wakes readers, and would be told a second time. Out of memory, it has to be fetched
-// again, and is listed when it was.
-KAWAIT_DECL result<std::unique_ptr<lease>> engine::take_listed(partition_stream& stream) {
-  struct leaving {
-    partition_stream& s;
-    ~leaving() { s.is_listed = false; }
-  };
-  const leaving at_end{stream};
-  return try_next(stream);
+// It is listed until then: a failure that it meets wakes readers, and would be told a second time. Out of memory, what is there is to be
+// had by the next call.
+KAWAIT_DECL result<std::unique_ptr<lease>> engine::take_listed(partition_stream& stream) try {
+  auto taken = try_next(stream);
+  stream.is_listed = false;
+  return taken;
+} catch (...) {
+  stream.is_listed = false;
+  if (stream.has_data()) list_ready(stream);
+  throw;
 }
 
 KAWAIT_DECL asio::awaitable<result<std::unique_ptr<lease>>> engine::next_of_any() {
@@ -164,6 +165,7 @@ KAWAIT_DECL asio::awaitable<result<assignment_change>> engine::next_change() {
   using answer = result<assignment_change>;
   const auto self = shared_from_this();
   if (failure wrong = enter(reading_mode::events)) co_return answer(std::move(wrong));
+  note_asked_on();
   while (changes_.empty()) {
     if (const auto* const end = std::get_if<over>(&state_)) co_return answer(end->why ? end->why : failure(errc::closed));
     co_await changed_.wait();
@@ -172,6 +174,7 @@ KAWAIT_DECL asio::awaitable<result<assignment_change>> engine::next_change() {
   }
   assignment_change change = std::move(changes_.front());
   changes_.pop_front();
+  if (change.what == assignment_change::kind::lost && !stalled_.empty()) loss_ = loss_word::told;
   co_return change;
 }
 

@@ -20,13 +20,13 @@ KAWAIT_DECL fetch_scheduler::fetch_scheduler(asio::any_io_executor executor, tas
       ahead_(pool.budget() / 4) {}
 
 KAWAIT_DECL fetcher& fetch_scheduler::at(std::int32_t node) {
-  auto& slot = fetchers_[node];
-  if (!slot) {
-    slot = std::make_unique<fetcher>(executor_, tasks_, node, brokers_, budget_, host_, options_);
-    count_fetchers();
-    tasks_.spawn(slot->run());
-  }
-  return *slot;
+  const auto known = fetchers_.find(node);
+  if (known != fetchers_.end()) return *known->second;
+  auto made = std::make_unique<fetcher>(executor_, tasks_, node, brokers_, budget_, host_, options_);
+  tasks_.spawn(made->run());
+  fetcher& f = *fetchers_.emplace(node, std::move(made)).first->second;
+  count_fetchers();
+  return f;
 }
 
 KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {

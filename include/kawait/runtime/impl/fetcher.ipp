@@ -68,7 +68,14 @@ KAWAIT_DECL void fetcher::set(const topic_id_partition& partition, const machine
   if (is_parked() && session_.asked_offset(partition) != position.offset && !was_served(partition, position.offset)) {
     session_.remove(partition);
     urgent_.insert_or_assign(partition, urgent_partition(position, ++last_turn_));
-    if (!std::exchange(serving_urgent_, true)) tasks_.spawn(serve_urgent());
+    if (std::exchange(serving_urgent_, true)) return;
+    try {
+      tasks_.spawn(serve_urgent());
+    } catch (...) {  // nobody would serve it, nor any other
+      serving_urgent_ = false;
+      urgent_.erase(partition);
+      throw;
+    }
     return;
   }
   // Else what was asked for beside the session before a seek would be taken for what is asked for now, once it gets there again, and the
@@ -113,6 +120,7 @@ KAWAIT_DECL asio::awaitable<void> fetcher::run() {
       session_sender_.leave();
       co_await changed_.wait();
     } else if (has_joiners()) {
+      session_sender_.leave();
       co_await changed_.wait_until(joiners_until_);
     } else if (!session_sender_.has_room()) {
       co_await session_sender_.async_wait_room();

@@ -52,9 +52,10 @@ KAWAIT_DECL void partition_stream::stop(failure why) {
 KAWAIT_DECL void partition_stream::stop_at_hole() {
   const auto abandoned = done_is_required_ ? tracker_.abandoned() : std::nullopt;
   if (damage_ && (!abandoned || *abandoned >= damage_->batch)) {
+    failure why(errc::corrupt_batch, "the record there does not decode");
     read_position_ = damage_->at;
+    stop(std::move(why));
     damage_.reset();
-    stop(failure(errc::corrupt_batch, "the record there does not decode"));
   } else {
     stop(failure(errc::batch_abandoned, "offset " + std::to_string(*abandoned) + " is not done"));
   }
@@ -100,10 +101,14 @@ KAWAIT_DECL std::int64_t partition_stream::go_back(const offset_and_epoch& end) 
   return next;
 }
 
-KAWAIT_DECL void partition_stream::fetch_again() {
+KAWAIT_DECL void partition_stream::fetch_again() noexcept {
   leave_position();
   state_ = flowing{offset_and_epoch(*read_position_)};
-  host_.on_seek(*this);
+  try {
+    host_.on_seek(*this);
+  } catch (...) {
+    full_ = true;  // see ask_for_more()
+  }
 }
 
 KAWAIT_DECL void partition_stream::seek_to_time(std::int64_t timestamp) {
@@ -235,7 +240,7 @@ KAWAIT_DECL void partition_stream::on_fetched(chunk data, const wire::records_su
   queued_bytes_ += data.bytes.size();
   const bool was_empty = queue_.empty();
   queue_.push_back(std::move(data));
-  if (was_empty) wake_readers();
+  if (was_empty && !has_leases_over_quota()) wake_readers();
 }
 
 KAWAIT_DECL void partition_stream::pause() {
