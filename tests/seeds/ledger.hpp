@@ -37,7 +37,7 @@ struct book {
   bool truncated = false;
   bool sought = false;  ///< By a handler.
   bool gone = false;  ///< The topic id is.
-  /// A late commit of an earlier topic's was taken for this one's, which has its name (before Kafka 4.2), and is read from there.
+  /// A late commit was taken: of an earlier topic's of its name (before Kafka 4.2), or behind newer ones. It may be read from there.
   bool inherits = false;
 };
 

@@ -145,6 +145,8 @@ void oracle::check_committed() {
                                            std::to_string(e->offset) + " was not done");
       }
     }
+    // A commit that was given up, and served behind a newer one: who began again was told the newer one, and reads from there.
+    if (*committed < checked && !b.sought) b.inherits = true;
     checked = *committed;
   }
 }
