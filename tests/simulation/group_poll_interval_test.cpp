@@ -8,6 +8,12 @@ namespace {
 
 constexpr auto interval = 5min;
 
+void take_one(reader& r, std::optional<kawait::batch>& in_hand) {
+  r.consumer.async_next([&](std::error_code ec, kawait::batch b) {
+    if (!ec) in_hand.emplace(std::move(b));
+  });
+}
+
 TEST_CASE("work within max.poll.interval keeps a member, however slow it is") {
   story s(2);
   actor& a = s.join("a");
@@ -58,11 +64,7 @@ TEST_CASE("the partitions of a member that stands still are another's meanwhile"
   // Reads one batch and does nothing more.
   reader stuck(s.world, s.settings("stuck"));
   std::optional<kawait::batch> in_hand;
-  const auto take = [&] {
-    stuck.consumer.async_next([&](std::error_code ec, kawait::batch b) {
-      if (!ec) in_hand.emplace(std::move(b));
-    });
-  };
+  const auto take = [&] { take_one(stuck, in_hand); };
   stuck.run();
   s.write_all(2);
   take();
@@ -96,11 +98,7 @@ TEST_CASE("a member that stands still with nothing in hand does not come back be
   story s(1);
   reader stuck(s.world, s.settings("stuck"));
   std::optional<kawait::batch> in_hand;
-  const auto take = [&] {
-    stuck.consumer.async_next([&](std::error_code ec, kawait::batch b) {
-      if (!ec) in_hand.emplace(std::move(b));
-    });
-  };
+  const auto take = [&] { take_one(stuck, in_hand); };
   stuck.run();
   s.write_all(1);
   take();
@@ -153,9 +151,7 @@ TEST_CASE("keep_alive says that long work goes on; a paused partition owes none"
   std::optional<kawait::batch> in_hand;
   slow.run();
   s.write_all(1);
-  slow.consumer.async_next([&](std::error_code ec, kawait::batch b) {
-    if (!ec) in_hand.emplace(std::move(b));
-  });
+  take_one(slow, in_hand);
   REQUIRE(s.until([&] { return in_hand.has_value(); }));
   for (int i = 0; i < 20; ++i) {
     s.world.advance(1min);

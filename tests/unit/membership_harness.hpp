@@ -182,6 +182,16 @@ struct harness {
     answer(1, "A0");
     CHECK(run() == "revoke A1#2 within 270000");
   }
+
+  /// The same, with a commit of A1#2 that is not answered, and 100 s later A0#1 is revoked, too, within 270 s.
+  void settle_and_revoke_in_turn() {
+    settle_and_revoke();
+    commit_sent("A1", 2);
+    now += 100s;
+    poll();
+    answer(1, "");
+    CHECK(run() == "revoke A0#1 within 270000");
+  }
 };
 
 }  // namespace membership_test

@@ -336,12 +336,7 @@ TEST_CASE("membership cuts after the deadline of an abandoned partition whose co
 // 60017700: a partition's commit is unanswered at its deadline, while another, revoked later, drains. The broker expels us for the first.
 TEST_CASE("membership cuts for an abandoned partition whose commit hangs while others drain (points 25, 29 b)") {
   harness t;
-  t.settle_and_revoke();
-  t.commit_sent("A1", 2);
-  t.now += 100s;
-  t.poll();
-  t.answer(1, "");
-  CHECK(t.run() == "revoke A0#1 within 270000");
+  t.settle_and_revoke_in_turn();
   t.now += 170s;
   SECTION("which was abandoned") {
     CHECK(t.poll() == "abandon A1#2");

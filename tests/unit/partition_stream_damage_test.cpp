@@ -13,6 +13,19 @@ using streams::held;
 using streams::offsets_of;
 using streams::rig;
 
+/// Two batches of ten records in hand.
+struct two_in_hand : rig {
+  two_in_hand() {
+    flow_from(0);
+    fetched(batch_of(0, 10));
+    fetched(batch_of(10, 10));
+    first = take();
+    second = take();
+    REQUIRE(second);
+  }
+  held first, second;
+};
+
 TEST_CASE("a batch whose records did not decode stops its stream there, unless it is done", "[stream]") {
   rig r;
   r.flow_from(0);
@@ -44,12 +57,8 @@ TEST_CASE("a batch whose records did not decode stops its stream there, unless i
 }
 
 TEST_CASE("of two batches that do not decode the first is where the position is, whichever is released first", "[stream]") {
-  rig r;
-  r.flow_from(0);
-  r.fetched(batch_of(0, 10));
-  r.fetched(batch_of(10, 10));
-  held first = r.take(), second = r.take();
-  REQUIRE(second);
+  two_in_hand r;
+  held &first = r.first, &second = r.second;
   first->corrupt_at = 4;
   second->corrupt_at = 14;
   const bool in_order = GENERATE(true, false), is_told_between = GENERATE(true, false);
@@ -133,12 +142,8 @@ TEST_CASE("a truncation above what did not decode keeps what is in hand between 
 }
 
 TEST_CASE("of an abandoned batch and one that did not decode behind it the first is told", "[stream]") {
-  rig r;
-  r.flow_from(0);
-  r.fetched(batch_of(0, 10));
-  r.fetched(batch_of(10, 10));
-  held first = r.take(), second = r.take();
-  REQUIRE(second);
+  two_in_hand r;
+  held &first = r.first, &second = r.second;
   second->corrupt_at = 14;
   r.give_back(std::move(second), false);
   r.give_back(std::move(first), false);

@@ -36,7 +36,15 @@ asio::awaitable<T> await_on(asio::any_io_executor executor, F f) {
   co_return std::move(value);
 }
 
-/// The same for an awaitable of failure.
+/// Runs `f()`, an awaitable of failure, on `executor`, and never in place: for an operation that goes on when it is cancelled, and has a cancellation state of its own for that.
+template <class F>
+asio::awaitable<void> await_apart_on(asio::any_io_executor executor, F f) {
+  diagnostics words;
+  auto [code] = co_await initiate<void>(executor, std::move(f), use_tuple, &words);
+  if (code) throw error(code, words.text());
+}
+
+/// The same, directly if the caller is on it.
 template <class F>
 asio::awaitable<void> await_done_on(asio::any_io_executor executor, F f) {
   const asio::any_io_executor here = co_await asio::this_coro::executor;
@@ -45,17 +53,8 @@ asio::awaitable<void> await_done_on(asio::any_io_executor executor, F f) {
     value_or_throw(bad);
     co_return;
   }
-  diagnostics words;
-  auto [code] = co_await initiate<void>(executor, std::move(f), use_tuple, &words);
-  if (code) throw error(code, words.text());
-}
-
-/// The same, never in place: for an operation that goes on when it is cancelled, and has a cancellation state of its own for that.
-template <class F>
-asio::awaitable<void> await_apart_on(asio::any_io_executor executor, F f) {
-  diagnostics words;
-  auto [code] = co_await initiate<void>(executor, std::move(f), use_tuple, &words);
-  if (code) throw error(code, words.text());
+  auto apart = await_apart_on(executor, std::move(f));
+  co_await std::move(apart);
 }
 
 }  // namespace kawait::detail

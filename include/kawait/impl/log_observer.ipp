@@ -96,7 +96,7 @@ KAWAIT_DECL void log_observer::on_connected(const connected& e) {
   if (!says(log_level::info)) return;
   const std::string where(e.broker);
   say(log_level::info, e.outcome ? "not connected to " + where + ": " + e.outcome.to_string()
-                                   : "connected to " + where + ", " + detail::milliseconds_of(e.took));
+                                 : "connected to " + where + ", " + detail::milliseconds_of(e.took));
 }
 
 KAWAIT_DECL void log_observer::on_disconnected(const disconnected& e) {

@@ -108,7 +108,8 @@ inline void add_tls_properties(std::vector<property_info>& all) {
           {"ssl.keystore.location", text, "", 1, longest_text, "", "File of both the certificate and its key (PEM)."},
           {"ssl.keystore.type", choice, "PEM", 0, 0, "PEM", "As ssl.truststore.type."},
           {"ssl.cipher.suites", text, "", 1, longest_text, "",
-           "OpenSSL's or Java's names, separated by colons or commas. With none of TLS 1.3 its default ones stay, with none of TLS 1.2 it is not spoken. Default: OpenSSL's."},
+           "OpenSSL's or Java's names, separated by colons or commas. With none of TLS 1.3 its default ones stay, with none of TLS 1.2 it is "
+           "not spoken. Default: OpenSSL's."},
           {"ssl.endpoint.identification.algorithm", choice, "https", 0, 0, "https or none",
            "none: any certificate that is trusted will do, whosever it is. Anybody who has one can then be the broker."},
       });

@@ -29,7 +29,8 @@ class fetch_scheduler {
   KAWAIT_DECL void remove(const topic_id_partition& partition);
   /// An error that newer metadata may mend: it is not fetched until then.
   KAWAIT_DECL void suspend(partition_stream& stream);
-  /// Metadata was refreshed: suspended partitions may go on, and nodes that it does not name have no part in the limits. Call update() for each stream afterwards.
+  /// Metadata was refreshed: suspended partitions may go on, and nodes that it does not name have no part in the limits. Call update()
+  /// for each stream afterwards.
   KAWAIT_DECL void on_metadata();
   /// Its leader sends us to this follower. False if it cannot be fetched from: nobody knows its address.
   KAWAIT_DECL bool prefer(partition_stream& stream, std::int32_t follower);

@@ -88,8 +88,8 @@ KAWAIT_DECL std::shared_ptr<net::connection> coordinator_driver::reach(const mac
     connecting_.reset();  // what is still tried is another's, and says nothing of this one
     return open;
   }
-  // A connection that ended while nothing was asked on it: the broker may be gone, and the group with it, where to connect takes as
-  // long as it may take. Any other says so at once.
+  // A connection that ended while nothing was asked on it: the broker may be gone, and the group be another's. To find that out by
+  // connecting may take as long as an attempt may; any other broker says so at once.
   if (std::exchange(was_connected_, false) && life_ == life::searching) {
     machine_.forget();
     return nullptr;

@@ -23,8 +23,13 @@ KAWAIT_DECL fetcher& fetch_scheduler::at(std::int32_t node) {
   const auto known = fetchers_.find(node);
   if (known != fetchers_.end()) return *known->second;
   auto made = std::make_unique<fetcher>(executor_, tasks_, node, brokers_, budget_, host_, options_);
-  tasks_.spawn(made->run());
   fetcher& f = *fetchers_.emplace(node, std::move(made)).first->second;
+  try {
+    tasks_.spawn(f.run());
+  } catch (...) {
+    fetchers_.erase(node);
+    throw;
+  }
   count_fetchers();
   return f;
 }
