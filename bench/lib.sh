@@ -2,7 +2,7 @@
 # background jobs and the Kafka that "${kafka_up[@]}" PROPERTY=VALUE... starts there.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d)
-export KAFKA_OWNER=$$
+export KAFKA_OWNER=$$ KAFKA_JIT=4
 kafka_up=("$root/tests/kafka/kafka-up" "$work/kafka" 1 "${KAFKA_BASE_PORT:-0}" num.partitions=4)
 cleanup() {
   trap '' INT TERM HUP

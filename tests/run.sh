@@ -120,18 +120,19 @@ run_ctest() { # NAME PRESET [ctest option...]
   fi
 }
 
-# Meson builds everything with the address and undefined-behaviour sanitizers and runs what needs no broker; then a smoke test.
+# By Meson with the address and undefined-behaviour sanitizers: what needs no broker, and the smoke test's programs.
 build_meson() {
   # Once: told again, plain takes the optimisation back.
   [ -e build/meson/build.ninja ] || meson setup build/meson --buildtype=plain -Doptimization=0 -Db_sanitize=address,undefined \
     -Dcpp_args='-g1 -fno-omit-frame-pointer -fno-sanitize-recover=all' || return
-  meson compile -C build/meson -j 2
+  # The examples and the other benches are in the build before it.
+  meson compile -C build/meson -j 2 unit threads simulation simulate test_your_consumer bench_consume verifiable_consumer
 }
 export -f build_meson
 run_meson() {
   local ok bad
   end_beside meson-build || return
-  step meson meson test -C build/meson --print-errorlogs
+  step meson meson test -C build/meson --no-rebuild --print-errorlogs
   cat build/meson/meson-logs/testlog.txt >>"$work/all"
   ok=$(awk '$1 == "Ok:" {print $2}' "$work/log")
   bad=$(awk '$1 == "Fail:" || $1 == "Timeout:" || $1 == "Unexpected" {sum += $NF} END {print sum + 0}' "$work/log")

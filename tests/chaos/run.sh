@@ -41,7 +41,7 @@ trap 'exit 1' INT TERM HUP
 
 "$kafka/fetch-jars" >/dev/null
 python=$("$kafka/venv")
-KAFKA_OWNER=$$ KAFKA_JIT=1 KAFKA_HEAP=384m "$python" -B -u "$here/chaos.py" "$bin" "$dir" "$records" "$seconds" "$seed" &
+KAFKA_OWNER=$$ KAFKA_HEAP=384m "$python" -B -u "$here/chaos.py" "$bin" "$dir" "$records" "$seconds" "$seed" &
 chaos=$!
 code=0
 wait "$chaos" || code=$?

@@ -19,7 +19,7 @@ trap 'exit 1' INT TERM HUP
 libs=$("$kafka/fetch-jars")
 python=$("$kafka/venv")
 # A member that was killed is missed after six seconds, not 45.
-bootstrap=$(KAFKA_OWNER=$$ KAFKA_JIT=1 "$kafka/kafka-up" "$dir/kafka" 1 0 group.consumer.session.timeout.ms=6000 \
+bootstrap=$(KAFKA_OWNER=$$ "$kafka/kafka-up" "$dir/kafka" 1 0 group.consumer.session.timeout.ms=6000 \
   group.consumer.heartbeat.interval.ms=500)
 "$python" -B -u "$here/interop.py" "$bootstrap" "$libs" "$bin" "$dir" "$@" &
 cases=$!

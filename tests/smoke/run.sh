@@ -24,7 +24,7 @@ fail() {
 libs=$("$kafka/fetch-jars")
 tool() { java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$libs/*" "$@" \
   2> >(grep -v SLF4J >&2); }
-bootstrap=$(KAFKA_OWNER=$$ KAFKA_JIT=1 "$kafka/kafka-up" "$dir" 1 0)
+bootstrap=$(KAFKA_OWNER=$$ "$kafka/kafka-up" "$dir" 1 0)
 tool org.apache.kafka.tools.TopicCommand --bootstrap-server "$bootstrap" --create --topic smoke --partitions 6 >/dev/null
 tool org.apache.kafka.tools.VerifiableProducer --bootstrap-server "$bootstrap" --topic smoke --max-messages $count \
   --repeating-keys 50 >"$dir/producer.json"
