@@ -14,6 +14,7 @@
 #include <asio/signal_set.hpp>
 
 #include <iostream>
+#include <utility>
 
 asio::awaitable<void> read(kawait::partition p) {
   while (auto batch = co_await p.async_next()) batch->done();  // the work
@@ -28,7 +29,11 @@ class member {
   }
 
   int run() {
-    start(consumer_.async_run());
+    const auto ended = [this](std::exception_ptr thrown) {
+      signals_.cancel();  // nothing is left to close
+      report(thrown);
+    };
+    asio::co_spawn(*context_, consumer_.async_run(), ended);
     start(follow());
     start(close_on_signal());
     context_->run();
@@ -38,7 +43,9 @@ class member {
  private:
   asio::awaitable<void> follow() {
     for (;;) {
-      kawait::event e = co_await consumer_.async_next_event();
+      std::error_code ended;
+      kawait::event e = co_await consumer_.async_next_event(asio::redirect_error(asio::use_awaitable, ended));
+      if (ended) co_return;  // with async_run, which says why
       const bool is_new = e.what == kawait::event::kind::assigned;
       std::cout << (is_new ? "assigned" : e.what == kawait::event::kind::revoked ? "revoked" : "lost");
       for (const kawait::partition& p : e.partitions) std::cout << ' ' << p.name().to_string();
@@ -51,34 +58,51 @@ class member {
     }
   }
 
-  // Completes once the readers have released their batches and what is done is committed; then the broker is told.
-  asio::awaitable<void> give_up(kawait::revocation r) { co_await consumer_.async_incremental_unassign(r); }
+  // Completes once the readers have released their batches and what is done is committed; then the broker is told. Where that
+  // fails (errc::lost, commit_failed, revocation_deadline) the partitions are gone all the same, and their next owner reads some of
+  // it again: this member goes on.
+  asio::awaitable<void> give_up(kawait::revocation r) {
+    try {
+      co_await consumer_.async_incremental_unassign(r);
+    } catch (const kawait::error& e) {
+      std::cerr << "given up: " << e.what() << std::endl;
+    }
+  }
 
-  // A static member that closes says "back soon" (KIP-345): nothing moves while its session lasts. To go for good:
-  // async_close(kawait::leave_kind::leave_group).
   asio::awaitable<void> close_on_signal() {
     std::error_code ended;
     co_await signals_.async_wait(asio::redirect_error(asio::use_awaitable, ended));
-    if (!ended) co_await consumer_.async_close();
+    if (!ended) begin_close();
   }
 
+  // A static member that closes says "back soon" (KIP-345): nothing moves while its session lasts. To go for good:
+  // async_close(kawait::leave_kind::leave_group).
+  void begin_close() {
+    if (!std::exchange(closing_, true)) start(consumer_.async_close());
+  }
+
+  // A member of which a part has failed, a partition's reader most likely, closes. A supervisor may start us again.
   void start(asio::awaitable<void> coroutine) {
     asio::co_spawn(*context_, std::move(coroutine), [this](std::exception_ptr thrown) {
-      try {
-        if (thrown) std::rethrow_exception(thrown);
-      } catch (const kawait::error& e) {
-        if (e.code() == kawait::errc::closed) return;  // how the events end
-        // Another one with our instance id, a pattern that is none, ... A supervisor may start us again.
-        std::cerr << e.what() << '\n';
-        status_ = 1;
-        signals_.cancel();
-      }
+      if (report(thrown)) begin_close();
     });
+  }
+
+  bool report(std::exception_ptr thrown) {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+      return false;
+    } catch (const std::exception& e) {
+      std::cerr << e.what() << std::endl;
+    }
+    status_ = 1;
+    return true;
   }
 
   asio::io_context* context_;
   kawait::consumer consumer_;
   asio::signal_set signals_;
+  bool closing_ = false;
   int status_ = 0;
 };
 

@@ -36,6 +36,11 @@ end() {  # SIGNAL PID: and the exit code is 0, unless it is killed
   running=(${left[@]+"${left[@]}"})
   [ "$1" = KILL ] || [ $code = 0 ] || fail "exit code $code after SIG$1"
 }
+refused() {  # NAME PROGRAM ARGUMENT...: it ends by itself, and the exit code is 1
+  local code=0
+  timeout 20 "$bin/$2" "${@:3}" >"$dir/$1" 2>"$dir/$1.err" || code=$?
+  [ $code = 1 ] || fail "exit code $code of $1"
+}
 said() { grep -q -e "$2" "$dir/$1"; }
 
 start broker embedded_broker --topic orders:4 --topic orders-eu:2 --topic audit:1 --produce 4000 --watch yes \
@@ -141,6 +146,9 @@ until_true 10 has_three again
 until_true 5 seen 3
 [ "$(epochs)" = "3 ${before#* }" ] || fail "the group noticed the restart: $before, then $(epochs)"
 [ "$(owned again)" = "$mine" ] || fail "other partitions after the restart"
+cmp "$dir/other" "$dir/other_before" || fail "the other member noticed"
+# Nor does one under a name that is taken get in: it says so and ends.
+refused taken pattern_static_member "$bootstrap" 'orders.*' fleet pod-2
 cmp "$dir/other" "$dir/other_before" || fail "the other member noticed"
 end TERM $one
 end TERM $other
