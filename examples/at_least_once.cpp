@@ -3,7 +3,7 @@
 //
 //   at_least_once BOOTSTRAP TOPIC GROUP FILE
 //
-// SIGINT and SIGTERM end it in order. One line a record: partition, offset, value.
+// FILE is this process's alone. SIGINT and SIGTERM end it in order. One line a record: partition, offset, value.
 
 #include <kawait/kawait.hpp>
 
@@ -13,20 +13,29 @@
 #include <asio/thread_pool.hpp>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <iostream>
 #include <string>
 #include <system_error>
+#include <utility>
 
 // Blocks while the disk works, so it is run on a thread of its own. Move-only, as what it owns.
 class file_sink {
  public:
-  explicit file_sink(const std::string& path) : file_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
-    if (file_ < 0) fail(path);
+  explicit file_sink(const std::string& path) : file_sink(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
+    if (file_ < 0 || ::flock(file_, LOCK_EX | LOCK_NB) != 0) fail(path);
+    whole_ = ::lseek(file_, 0, SEEK_END);
+    if (whole_ < 0) fail(path);
+    // Who was killed may have left half a line. Its record comes again.
+    for (char last = 0; whole_ > 0; --whole_) {
+      if (::pread(file_, &last, 1, whole_ - 1) != 1) fail(path);
+      if (last == '\n') break;
+    }
   }
-  file_sink(file_sink&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  file_sink(file_sink&& other) noexcept : file_(std::exchange(other.file_, -1)), whole_(other.whole_) {}
   file_sink& operator=(file_sink&&) = delete;
   ~file_sink() {
     if (file_ >= 0) ::close(file_);
@@ -40,18 +49,24 @@ class file_sink {
       lines += r.value().value_or("");
       lines += '\n';
     }
+    // Whatever an attempt that failed has written is cut off by the next.
+    if (::ftruncate(file_, whole_) != 0) fail("ftruncate");
     for (std::string_view left = lines; !left.empty();) {
       const ::ssize_t n = ::write(file_, left.data(), left.size());
+      if (n < 0 && errno == EINTR) continue;
       if (n < 0) fail("write");
       left.remove_prefix(static_cast<std::size_t>(n));
     }
     if (::fdatasync(file_) != 0) fail("fdatasync");
+    whole_ += static_cast<::off_t>(lines.size());
   }  // returning is done: from now on it may be committed
 
  private:
+  explicit file_sink(int file) : file_(file) {}
   [[noreturn]] static void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 
   int file_;
+  ::off_t whole_ = 0;  // so much of the file are lines that are on the disk, or were there before us
 };
 
 asio::awaitable<void> run(kawait::consumer& consumer, file_sink sink, asio::any_io_executor disk, asio::signal_set& signals) {

@@ -76,9 +76,27 @@ for signal in KILL KILL TERM; do
   start at_least_once at_least_once "$bootstrap" orders sink "$dir/sink"
   until_true 30 has $((before + 1500))
   end $signal $pid
+  [ $signal = TERM ] || printf '0 1' >>"$dir/sink"
 done
-cut -d' ' -f1,2 "$dir/sink" | sort -u | awk '{n[$1]++; if ($2 > top[$1]) top[$1] = $2}
-  END {for (p in n) if (n[p] != top[p] + 1) {print p, n[p], top[p]; exit 1}}' || fail "at_least_once: records are missing"
+whole() {  # FILE: lines as they are to be, every offset among them
+  sort -u "$1" | awk '!/^[0-9]+ [0-9]+ [0-9]+$/ {bad = "line: " $0} {n[$1]++; if ($2 > top[$1]) top[$1] = $2}
+    END {for (p in n) if (n[p] != top[p] + 1) bad = "missing: " p " " n[p] " " top[p]; if (bad) {print bad; exit 1}}'
+}
+whole "$dir/sink" || fail "at_least_once: records are missing"
+# A disk that is full in the middle of a line, and is not later: every record once.
+trap '' XFSZ
+ulimit -S -f 20
+start full at_least_once "$bootstrap" orders full "$dir/full_sink"
+ulimit -S -f hard
+trap - XFSZ
+size_is() { [ "$(stat -c %s "$dir/full_sink" 2>/dev/null)" = "$1" ]; }
+until_true 20 size_is 20480
+prlimit --pid "$pid" --fsize=unlimited:
+has_outgrown() { [ "$(stat -c %s "$dir/full_sink")" -gt 30000 ]; }
+until_true 20 has_outgrown
+end TERM "$pid"
+whole "$dir/full_sink" || fail "at_least_once: torn by a full disk"
+[ -z "$(sort "$dir/full_sink" | uniq -d)" ] || fail "at_least_once: twice after a full disk"
 
 # Told to end: what is handed out is worked on, committed, and the group left.
 start page graceful_shutdown "$bootstrap" orders graceful
