@@ -5,7 +5,12 @@
 //   transactional_sink BOOTSTRAP TOPIC GROUP DATABASE
 //
 // DATABASE: a file of SQLite's, made if it is not there; records(topic, partition, offset, value) is what is read, next(topic,
-// partition, offset) where to go on. Ends by SIGINT and SIGTERM.
+// partition, offset) where to go on, -1 from the beginning. Ends by SIGINT and SIGTERM.
+//
+// Where the log has no such offset (its records were deleted before they were read, or the end of the log was lost), reading on
+// somewhere else would store records twice or leave some out, so the program ends with an error instead. Whoever has looked into
+// it updates `next`, and deletes from `records` what is to be read again. A topic that was deleted and made anew under its name is
+// not told from the old one once it is as long.
 
 #include <kawait/kawait.hpp>
 
@@ -27,7 +32,8 @@ class database {
     check(sqlite3_open(path, &db_));
     sqlite3_busy_timeout(db_, 10'000);  // for another process's transaction
     execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-            "CREATE TABLE IF NOT EXISTS records(topic TEXT, partition INT, offset INT, value BLOB);"
+            "CREATE TABLE IF NOT EXISTS records(topic TEXT, partition INT, offset INT, value BLOB,"
+            "                                   PRIMARY KEY(topic, partition, offset));"
             "CREATE TABLE IF NOT EXISTS next(topic TEXT, partition INT, offset INT, PRIMARY KEY(topic, partition));");
   }
   database(const database&) = delete;
@@ -115,11 +121,14 @@ struct sink {
   database* db;
 
   asio::awaitable<void> operator()(kawait::partition p) const {
-    // From 0; where the log begins later, auto.offset.reset says where to go on.
-    statement(*db, p.name(), "INSERT OR IGNORE INTO next VALUES(?1, ?2, 0)").run();
+    statement(*db, p.name(), "INSERT OR IGNORE INTO next VALUES(?1, ?2, -1)").run();
     while (p.is_running()) {
       std::int64_t stored = statement(*db, p.name(), "SELECT offset FROM next WHERE topic = ?1 AND partition = ?2").run();
-      p.seek(stored);
+      if (stored < 0) {
+        p.seek_to_beginning();
+      } else {
+        p.seek(stored);
+      }
       while (auto batch = co_await p.async_next()) {
         if (!store(*db, p, *batch, stored)) break;
         stored = batch->next_offset();
@@ -148,7 +157,8 @@ int main(int argc, char** argv) {
     database db(argv[4]);
     asio::io_context context(1);
     kawait::config config(argv[1]);
-    config.group_id(argv[3]).auto_commit(false).auto_offset_reset(kawait::offset_reset::earliest);
+    config.group_id(argv[3]).auto_commit(false);
+    config.auto_offset_reset(kawait::offset_reset::none);  // never from elsewhere than the database says
     kawait::consumer consumer(context.get_executor(), config);
     consumer.subscribe(argv[2]);
 

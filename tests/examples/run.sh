@@ -67,7 +67,7 @@ timeout 60 "$bin/ordered_by_key" "$bootstrap" orders by-key 1000 >"$dir/next" 2>
 sort -u "$dir/ordered" "$dir/next" | awk '{n[$1]++; if ($3 > top[$1]) top[$1] = $3}
   END {for (p in n) if (top[p] + 1 - n[p] > 256) {print p, n[p], top[p]; exit 1}}' || fail "ordered_by_key: records are missing"
 
-# Killed in the middle, twice; the last ends in order. Every offset is in the file.
+# Killed in the middle, twice, with half a line left; the last ends in order. Every offset is in the file, in a line of its own.
 : >"$dir/sink"
 count() { wc -l <"$dir/sink"; }
 has() { [ "$(count)" -ge "$1" ]; }
@@ -175,7 +175,8 @@ end TERM $other
 rows=-
 if [ -x "$bin/transactional_sink" ]; then
   sql() { python3 -c 'import sqlite3, sys
-try: print(*sqlite3.connect(sys.argv[1], timeout=10).execute(sys.argv[2]).fetchone())
+try:
+  for row in sqlite3.connect(sys.argv[1], timeout=10, isolation_level=None).execute(sys.argv[2]): print(*row)
 except sqlite3.OperationalError: print(0)  # no table yet' "$dir/db" "$1"; }
   least='SELECT CASE WHEN count(*) = 4 THEN min(offset) ELSE 0 END FROM next'
   reaches() { [ "$(sql "$least")" -ge "$1" ]; }
@@ -195,6 +196,18 @@ except sqlite3.OperationalError: print(0)  # no table yet' "$dir/db" "$1"; }
     max(offset) + 1 AS m FROM records GROUP BY partition) ON p = partition
     WHERE n = offset AND d = offset AND m = offset')" = 4 ] || fail "transactional_sink: not each record once"
   rows=$(sql 'SELECT count(*) FROM records')
+  # Where the log has no such offset, and where the records are stored already, it stops, and no row comes or goes.
+  rows_of='SELECT count(*), max(offset) FROM records WHERE partition = 0'
+  stored=$(sql "$rows_of")
+  stops() {  # NAME CHANGE WORDS: of partition 0's next offset
+    sql "UPDATE next SET offset = offset + $2 WHERE partition = 0"
+    refused "$1" transactional_sink "$bootstrap" orders table "$dir/db"
+    said "$1.err" "$3" || fail "transactional_sink ended for another reason"
+    sql "UPDATE next SET offset = offset - $2 WHERE partition = 0"
+    [ "$(sql "$rows_of")" = "$stored" ] || fail "transactional_sink: other rows than before"
+  }
+  stops beyond 1000000 'auto.offset.reset is none'
+  stops twice -100 'UNIQUE constraint failed'
 fi
 
 # Two members in one process share the partitions, and the service answers meanwhile.
