@@ -66,8 +66,11 @@ class batch {
   batch() noexcept = default;
   explicit batch(std::unique_ptr<runtime::lease> l) noexcept : lease_(l.release()) {}
   batch(batch&& other) noexcept : lease_(std::exchange(other.lease_, nullptr)) {}
+  /// Releases the lease that it had, and leaves the other empty.
   batch& operator=(batch&& other) noexcept {
-    std::swap(lease_, other.lease_);
+    runtime::lease* const taken = std::exchange(other.lease_, nullptr);
+    if (lease_) lease_->release();
+    lease_ = taken;
     return *this;
   }
   /// Releases the lease.

@@ -9,6 +9,7 @@ KAWAIT_DECL asio::awaitable<void> batch_host::invoke(partition p) {
   const auto turn = make_turn(p);
   while (auto next = co_await p.async_next()) {
     batch& b = *next;
+    const runtime::lease* const given = &b.lease();
     const std::int64_t first = b.first_offset(), behind = b.next_offset();
     const bool is_ours = co_await turn->take();
     bool is_left = !is_ours;
@@ -21,12 +22,14 @@ KAWAIT_DECL asio::awaitable<void> batch_host::invoke(partition p) {
       } catch (...) {
         thrown = std::current_exception();
       }
+      // Moved away; what a swap has left in its place is not ours to call done.
+      const bool is_taken = !b || &b.lease() != given;
       if (!thrown) {
-        is_left = !b || p.info()->was_told_to_stop.load(std::memory_order_relaxed);
+        is_left = is_taken || p.info()->was_told_to_stop.load(std::memory_order_relaxed);
         is_done = !is_left;
         continue;
       }
-      if (!b) std::rethrow_exception(thrown);  // moved away: there is nothing to try again, or to skip
+      if (is_taken) std::rethrow_exception(thrown);  // there is nothing to try again, or to skip
       if (!tries) tries.emplace(settings(), first);
       skipped_work what;
       what.thrown = std::move(thrown);
