@@ -85,6 +85,8 @@ class batch_host_of final : public batch_host {
 template <batch_handler Handler, detail::for_each_option... Options>
 asio::awaitable<void> for_each_batch(consumer& c, Handler handler, Options... options) {
   static_assert(!(detail::within_partition<Options> || ...), "by_key and any_order are for for_each_record: a batch is handled as a whole");
+  static_assert(detail::each_once<Options...>, "an option is given twice");
+  static_assert(detail::stops_or_skips<Options...>, "stop and skip: what is to become of work whose handler throws?");
   detail::for_each_settings settings;
   (settings.set(std::move(options)), ...);
   return detail::handler_host::run(

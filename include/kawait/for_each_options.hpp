@@ -126,6 +126,12 @@ template <class Option>
 concept within_partition = std::same_as<Option, by_key> || std::same_as<Option, any_order>;
 template <class... Options>
 inline constexpr bool at_most_one_order = (std::size_t{0} + ... + std::size_t{within_partition<Options>}) <= 1;
+template <class Option, class... Options>
+inline constexpr std::size_t times_given = (std::size_t{0} + ... + std::size_t{std::same_as<Option, Options>});
+template <class... Options>
+inline constexpr bool each_once = ((times_given<Options, Options...> == 1) && ...);
+template <class... Options>
+inline constexpr bool stops_or_skips = times_given<stop_policy, Options...> == 0 || times_given<skip, Options...> == 0;
 
 }  // namespace detail
 }  // namespace kawait

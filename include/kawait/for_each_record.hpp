@@ -174,6 +174,8 @@ asio::awaitable<void> for_each_record(consumer& c, Handler handler, Options... o
   static_assert(detail::coroutine_handler<Handler, const record> || !(detail::within_partition<Options> || ...),
                 "by_key and any_order need a coroutine: a plain function is never called twice at once for one partition");
   static_assert(detail::at_most_one_order<Options...>, "by_key or any_order, and once: each says how the records of a partition are handled");
+  static_assert(detail::each_once<Options...>, "an option is given twice");
+  static_assert(detail::stops_or_skips<Options...>, "stop and skip: what is to become of work whose handler throws?");
   detail::for_each_settings settings;
   (settings.set(std::move(options)), ...);
   return detail::handler_host::run(

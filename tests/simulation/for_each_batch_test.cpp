@@ -112,6 +112,22 @@ TEST_CASE("for_each_batch: what a handler throws ends all in order; what was don
   CHECK(s.members() == 0);
 }
 
+TEST_CASE("for_each_batch: of two handlers that throw the first is rethrown, and the other warned of") {
+  stage s(2);
+  s.append(0, {"first"});
+  s.append(1, {"second"});
+  s.each_batch([](kawait::batch& b) -> asio::awaitable<void> {
+    const std::string mine(*b.begin()->value());
+    co_await kawait::sleep_for(mine == "first" ? 1s : 2s);
+    throw std::runtime_error(mine + " failed");
+  });
+  REQUIRE(s.until_ended());
+  CHECK(s.what() == "first failed");
+  const kawait::failure& warned = s.consumer().last_warning();
+  CHECK(warned.code == std::errc::state_not_recoverable);
+  CHECK(warned.words == "handler of orders-1: second failed");
+}
+
 TEST_CASE("for_each_batch: a handler that stops early because it was told to has done what it marked") {
   const bool marks = GENERATE(false, true);
   CAPTURE(marks);

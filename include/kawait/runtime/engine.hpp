@@ -39,6 +39,9 @@ enum class reading_mode { undecided, handlers, events, batches };
 
 using stream_ptr = std::shared_ptr<partition_stream>;
 
+/// What an exception says, as async_run() tells it.
+KAWAIT_DECL failure failure_of(std::exception_ptr thrown);
+
 /// One consumer: wires the drivers of the machines together and keeps the partitions' streams. Everything runs on one executor; the
 /// engine lives as long as its last task.
 class engine final : public std::enable_shared_from_this<engine>,
@@ -127,6 +130,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   /// "joining", "stable", ...; empty without a group.
   std::string_view membership_state() const { return group_ ? group_->membership().state_name() : std::string_view(); }
   failure last_warning;  ///< What went wrong and is being retried, newest; for words of time-outs.
+  KAWAIT_DECL void warn(failure why);
 
  private:
   // --- Life. What is assigned without a group has no membership to leave.
@@ -191,7 +195,6 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void check_subscription();
   KAWAIT_DECL asio::awaitable<void> watch_departure(std::shared_ptr<departure> one);
   // --- Life (impl/engine.ipp).
-  KAWAIT_DECL void warn(failure why);
   // --- Who listens hears of it (impl/engine_observed.ipp).
   KAWAIT_DECL void tell_assigned(const std::vector<stream_ptr>& streams, std::int32_t member_epoch) const;
   KAWAIT_DECL void tell_revoked(const std::vector<stream_ptr>& streams, net::time_point deadline) const;
