@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include <kawait/machine/membership.hpp>
+#include <kawait/runtime/options.hpp>
 
 namespace kawait {
 
@@ -20,7 +21,7 @@ struct close_options {
   close_options() = default;
   template <class Rep, class Period>
   close_options(std::chrono::duration<Rep, Period> t, leave_kind m = leave_kind::default_)
-      : timeout(std::chrono::duration_cast<std::chrono::milliseconds>(t)), membership(m) {}
+      : timeout(runtime::bounded(t)), membership(m) {}
   close_options(leave_kind m) : membership(m) {}
 };
 

@@ -25,7 +25,7 @@ struct by_duration {
   std::chrono::milliseconds back;
 
   template <class Rep, class Period>
-  explicit by_duration(std::chrono::duration<Rep, Period> d) : back(std::chrono::duration_cast<std::chrono::milliseconds>(d)) {}
+  explicit by_duration(std::chrono::duration<Rep, Period> d) : back(runtime::saturated(d, std::chrono::milliseconds::max())) {}
 };
 
 /// A consumer's settings, typed or by Kafka's property names. Every setter checks at once and throws kawait::error of
@@ -142,7 +142,8 @@ class config {
   /// retry.backoff.max.ms. Default 1 s.
   KAWAIT_DECL config& retry_backoff_max(milliseconds t);
 
-  /// security.protocol. Default PLAINTEXT. What of TLS or SASL is set and not spoken is an error when a consumer takes it.
+  /// security.protocol. Default PLAINTEXT. Certificates, keys, cipher suites and credentials that are set and not spoken are an error
+  /// when a consumer takes them.
   config& security_protocol(kawait::security_protocol p) {
     values_.security.protocol = p;
     return *this;
@@ -180,7 +181,8 @@ class config {
   KAWAIT_DECL config& sasl_username(std::string_view name);
   /// sasl.password, of PLAIN and SCRAM.
   KAWAIT_DECL config& sasl_password(secret password);
-  /// Where OAUTHBEARER's tokens come from, if not from sasl.oauthbearer.token.endpoint.url. No property.
+  /// Where OAUTHBEARER's tokens come from, if not from sasl.oauthbearer.token.endpoint.url. No property. Copies of the settings share
+  /// what it holds, as with add_observer().
   config& sasl_oauth_token(oauth_token_source source) {
     values_.security.sasl.token = std::move(source);
     return *this;
@@ -194,7 +196,8 @@ class config {
   /// it waits as reconnect_backoff() says. Default 3.
   KAWAIT_DECL config& sasl_login_attempts(std::uint32_t attempts);
 
-  /// Hears of all that a consumer of these settings does; several may. No property. A null pointer is ignored.
+  /// Hears of all that a consumer of these settings does; several may. No property. A null pointer is ignored. Copies of the settings
+  /// share it: where their consumers run on several threads, it is called on all of them at once.
   config& add_observer(std::shared_ptr<observer> o) {
     if (o) values_.observers.add(std::move(o));
     return *this;
@@ -204,8 +207,8 @@ class config {
   /// limits, and what is set of TLS and SASL is what security.protocol needs. Called by the consumer's constructor.
   KAWAIT_DECL void check() const;
   const runtime::options& values() const noexcept { return values_; }
-  /// What was set and has no effect, in words.
-  const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+  /// What was set and has no effect, in words. A consumer warns of it as it starts (observer::on_warned, errc::invalid_config).
+  const std::vector<std::string>& warnings() const noexcept { return values_.warnings; }
 
  private:
   struct setter;
@@ -214,13 +217,13 @@ class config {
   KAWAIT_DECL static void add_tls_setters(std::vector<setter>& all);
   KAWAIT_DECL static void add_sasl_setters(std::vector<setter>& all);
   KAWAIT_DECL static void add_oidc_setters(std::vector<setter>& all);
+  KAWAIT_DECL void warn(std::string words);
   KAWAIT_DECL void take_jaas(std::string_view name, std::string_view text);
   KAWAIT_DECL void check_tls() const;
   KAWAIT_DECL void check_sasl() const;
   KAWAIT_DECL void check_oidc() const;
 
   runtime::options values_;
-  std::vector<std::string> warnings_;
   std::string jaas_module_;  // of sasl.jaas.config
 };
 

@@ -92,8 +92,8 @@ class consumer {
   /// Reads these partitions without being a member of a group; with group.id, offsets are still fetched and committed there. Before
   /// async_run only. A topic or partition that is not found within default.api.timeout.ms ends async_run with
   /// kafka_error::unknown_topic_or_partition. Throws kawait::error: errc::not_in_manual_mode (after subscribe), already_running,
-  /// not_subscribed (no partition), kafka_error::invalid_topic_exception. assignment() has them, to be sought and read, once async_run
-  /// has found them.
+  /// closed, not_subscribed (no partition), kafka_error::invalid_topic_exception, unknown_topic_or_partition (a negative partition).
+  /// Replaces what was assigned before. assignment() has them, to be sought and read, once async_run has found them.
   KAWAIT_DECL void assign(std::vector<topic_partition> partitions);
 
   /// Runs the consumer until it is closed. Completes with void(std::error_code): none after async_close; operation_aborted when
@@ -116,7 +116,9 @@ class consumer {
   /// Ends all streams, waits for the work in hand, commits what is done (in automatic mode), leaves the group, closes the connections.
   /// Completes with void(std::error_code): errc::revocation_deadline if work was still in hand near the time-out, commit_failed (also
   /// where the topic is gone: what was done is recorded nowhere), lost if the group went on without us meanwhile, with work in hand or
-  /// not committed yet, request_timeout if the leave was not answered in time. Closed it is in any case. Cancelling makes it abrupt.
+  /// not committed yet, request_timeout if the leave was not answered in time, what async_run ends with if the consumer failed
+  /// meanwhile (before: none), operation_aborted if cancelled, or the consumer was destroyed. Closed it is in any case. Cancelling
+  /// makes it abrupt.
   /// While another close is under way (for_each_* ends so when a handler throws) it completes with that one, at the earlier of both
   /// deadlines.
   ///
@@ -165,7 +167,8 @@ class consumer {
   /// nobody calls it, it happens by itself at half the deadline (0.9 x rebalance time-out). Holding a batch of such a partition while
   /// awaiting this waits for the deadline; half-way a last_warning() says so. Completes with void(std::error_code):
   /// errc::revocation_deadline (work was still in hand), lost (the group went on without us meanwhile), commit_failed (given up
-  /// nevertheless), closed, operation_aborted (only this wait was cancelled; the drain goes on).
+  /// nevertheless), closed, or what ended the consumer; operation_aborted if cancelled (only this wait is; the drain goes on), or the
+  /// consumer was destroyed.
   KAWAIT_DECL asio::awaitable<void> async_incremental_unassign(revocation r);
   template <class Token>
   auto async_incremental_unassign(revocation r, Token&& token) {
@@ -237,6 +240,11 @@ class consumer {
   auto async_committed_metadata(std::vector<topic_partition> partitions, Token&& token) {
     return detail::initiate<metadata_map>(get_executor(), metadata_operation(engine_, std::move(partitions)), std::forward<Token>(token));
   }
+  template <class Token>
+  auto async_committed_metadata(std::vector<topic_partition> partitions, diagnostics& words, Token&& token) {
+    return detail::initiate<metadata_map>(get_executor(), metadata_operation(engine_, std::move(partitions)), std::forward<Token>(token),
+                                          &words);
+  }
 
   /// The first offset that each partition's log holds: 0, or higher once old records were deleted. Of any partitions, whether they are
   /// ours or not, in a group, after assign(), and without either; also before async_run(). The leaders are asked, and again
@@ -244,8 +252,7 @@ class consumer {
   /// Completes with void(std::error_code, offset_map), within default.api.timeout.ms, with all of them or none (the words name the
   /// partition): kafka_error::unknown_topic_or_partition if there is none until then; topic_authorization_failed or another refusal
   /// for good; kafka_error::invalid_topic_exception; errc::request_timeout (the words say what the leader said last, or that no broker
-  /// was reached); errc::closed, or what ended the consumer; operation_aborted if cancelled, or the consumer was destroyed. g++ 12 takes
-  /// no braced list inside a co_await expression: give the vector, or map, a name first.
+  /// was reached); errc::closed, or what ended the consumer; operation_aborted if cancelled, or the consumer was destroyed.
   KAWAIT_DECL asio::awaitable<offset_map> async_beginning_offsets(std::vector<topic_partition> partitions);
   template <class Token>
   auto async_beginning_offsets(std::vector<topic_partition> partitions, Token&& token) {

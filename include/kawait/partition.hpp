@@ -33,17 +33,18 @@ using commit_result = std::vector<commit_status>;
 
 /// One assigned partition: a stream of batches that one coroutine reads, until the partition is revoked or lost.
 ///
-/// A handle: copies refer to the same stream, and may outlive the consumer, not its execution
-/// context. Each assignment has a stream of its own; a handle never
-/// carries over to the next one. Offsets are looked up and fetching begins with the first read, so that a seek before it needs no
+/// A handle: copies refer to the same stream, and may outlive the consumer, not its execution context. Each assignment has a stream of
+/// its own; a handle never carries over to the next one. Empty ones allow assignment and destruction only. Offsets are looked up and fetching begins with the first read, so that a seek before it needs no
 /// committed offset.
 ///
 /// Thread safety: async_ functions may be started and cancelled anywhere; they run on the consumer's executor and complete on the
-/// handler's. With a token, a `diagnostics` before it receives an error's words; it must live until then. The
+/// handler's. With a token, a `diagnostics` before it receives an error's words, where there are any; it must live until then. The
 /// others belong to the consumer's executor, but for topic(), index(), end_reason(), is_running(), keep_alive() and is_stale().
 class partition {
  public:
+  /// Empty.
   partition() = default;
+  explicit operator bool() const noexcept { return info_ != nullptr; }
 
   const std::string& topic() const noexcept { return info_->topic; }
   /// The partition's number within its topic.

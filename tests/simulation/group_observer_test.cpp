@@ -184,6 +184,18 @@ TEST_CASE("observed: a consumer that is destroyed has lost what it had", "[group
   CHECK(told->connections == 0);
 }
 
+TEST_CASE("observed: what was set and has no effect, as the consumer starts", "[group]") {
+  story s;
+  std::vector<std::string> warnings;
+  const auto sink = [&warnings](kawait::log_level, std::string_view line) { warnings.emplace_back(line); };
+  auto config = s.settings("a");
+  config.set("group.protocol.type", "consumer").add_observer(std::make_shared<kawait::log_observer>(sink, kawait::log_level::warn));
+  s.join("a", config);
+  s.world.advance(1s);
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("group.protocol.type = 'consumer' is ignored") != std::string::npos);
+}
+
 TEST_CASE("observed: the logger's lines, by level", "[group]") {
   using kawait::log_level;
   for (const log_level most : {log_level::error, log_level::warn, log_level::info, log_level::debug}) {

@@ -100,8 +100,12 @@ TEST_CASE("config: what is wrong in a file is named with its line, and nothing o
     CHECK(words.find(r.words) != std::string::npos);
     CHECK(c.values().group_id == "mine");
   }
-  CHECK(refusal([] { config().load_file("/nowhere/at.all"); }) == "/nowhere/at.all: cannot be read");
+  CHECK(refusal([] { config().load_file("/nowhere/at.all"); }) ==
+        "/nowhere/at.all: cannot be read: No such file or directory");
   CHECK(refusal([] { config().load_file("/"); }).starts_with("/: cannot be read"));
+  const written marked("\xef\xbb\xbfgroup.id=marked\n");  // by an editor, with a byte order mark
+  config from_editor;
+  CHECK(from_editor.load_file(marked.path).values().group_id == "marked");
   // Ends within a continued line.
   const written cut("group.id=orders\\");
   config c;
@@ -122,7 +126,7 @@ TEST_CASE("config: the environment") {
     CHECK(refusal([&] { c.load_environment(); }) == "KAWAIT_CONFIG_CHECK_CRCS: check.crcs = 'perhaps': must be true or false");
   }
   const exported unknown("KAWAIT_CONFIG_GROUPID", "x");
-  CHECK(refusal([&] { c.load_environment(); }).starts_with("KAWAIT_CONFIG_GROUPID: groupid = 'x': no such property"));
+  CHECK(refusal([&] { c.load_environment(); }).starts_with("KAWAIT_CONFIG_GROUPID: groupid: no such property"));
 }
 
 }  // namespace config_sources_tests

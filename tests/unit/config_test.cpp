@@ -266,8 +266,7 @@ TEST_CASE("config: an unknown name is refused with the nearest known one") {
   for (const auto& [name, nearest] : misspelt) {
     CAPTURE(name);
     const std::string words = refusal(name, "7");
-    CHECK(contains(words, name + " = '7'"));
-    CHECK(contains(words, "nearest known is " + nearest));
+    CHECK(contains(words, name + ": no such property; the nearest known is " + nearest));
   }
   CHECK(contains(refusal("", "7"), "no such property"));
   CHECK(contains(refusal(std::string(1000, 'z'), "7"), "no such property"));
@@ -334,12 +333,18 @@ TEST_CASE("config: blanks around a value and a boolean's case are nobody's, as i
 }
 
 TEST_CASE("config: an error tells no secret") {
-  for (const std::string name : {"sasl.jaas.config", "sasl.oauthbearer.x", "ssl.keystore.password", "my.secret", "api.token"}) {
+  for (const std::string name : {"sasl.jaas.config", "sasl.oauthbearer.x", "ssl.keystore.password"}) {
     CAPTURE(name);
     const std::string words = refusal(name, "hunter2");
     CHECK(contains(words, name + " = '***'"));
     CHECK(!contains(words, "hunter2"));
-    CHECK(contains(words, kawait::find_property(name) ? "" : name.starts_with("s") ? "is no setting here" : "no such property"));
+    CHECK(contains(words, kawait::find_property(name) ? "" : "is no setting here"));
+  }
+  for (const std::string name : {"my.secret", "SASL.PASSWORD", "sasl_pasword", "passwd"}) {
+    CAPTURE(name);
+    const std::string words = refusal(name, "hunter2");
+    CHECK(contains(words, name + ": no such property; the nearest known is "));
+    CHECK(!contains(words, "hunter2"));
   }
 }
 

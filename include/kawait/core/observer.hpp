@@ -21,6 +21,7 @@ namespace kawait {
 ///
 /// Called on the consumer's executor, in the middle of its work: it must not block, nor call the consumer. What it throws is dropped: who
 /// looks on cannot harm what he looks at. Views in events hold until the call returns. Without an observer nothing of this is computed.
+/// One that is given to consumers on several threads is called on all of them at once.
 class observer {
  public:
   using duration = std::chrono::nanoseconds;

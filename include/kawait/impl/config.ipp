@@ -15,17 +15,20 @@ namespace kawait {
 
 namespace detail {
 
-/// Whether the value of a property, known or not, may be a secret: errors are logged.
+/// Whether the value may be a secret: errors are logged. Of no property, some of Java's are.
 inline bool may_be_secret(std::string_view name) {
   if (const property_info* const known = find_property(name)) return known->type == property_type::password;
-  if (name.starts_with("sasl.") || name.starts_with("ssl.")) return true;
-  const auto says = [name](std::string_view word) { return name.find(word) != std::string_view::npos; };
-  return says("password") || says("secret") || says("token") || says("credential");
+  return name.starts_with("sasl.") || name.starts_with("ssl.");
 }
 
 [[noreturn]] inline void refuse_setting(std::string_view name, std::string_view value, std::string_view why) {
   const std::string shown(may_be_secret(name) ? "***" : value);
   throw error(errc::invalid_config, std::string(name) + " = '" + shown + "': " + std::string(why));
+}
+
+[[noreturn]] inline void refuse_range(std::string_view name, std::string_view value) {
+  const property_info& p = *find_property(name);
+  refuse_setting(name, value, "must be from " + std::to_string(p.min) + " to " + std::to_string(p.max));
 }
 
 /// The value, if the property's range has it.
@@ -34,7 +37,7 @@ Int checked(std::string_view name, Int value) {
   const property_info& p = *find_property(name);
   // A size beyond what is signed is beyond every range.
   if (!std::in_range<std::int64_t>(value) || std::cmp_less(value, p.min) || std::cmp_greater(value, p.max)) {
-    refuse_setting(name, std::to_string(value), "must be from " + std::to_string(p.min) + " to " + std::to_string(p.max));
+    refuse_range(name, std::to_string(value));
   }
   return value;
 }
@@ -65,7 +68,9 @@ inline std::string_view checked_choice(std::string_view name, std::string_view v
 inline std::int64_t parse_number(std::string_view name, std::string_view value) {
   std::int64_t number = 0;
   const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (ec != std::errc() || end != value.data() + value.size()) refuse_setting(name, value, "is not a whole number");
+  const bool is_number = ec != std::errc::invalid_argument && end == value.data() + value.size();
+  if (!is_number) refuse_setting(name, value, "is not a whole number");
+  if (ec != std::errc()) refuse_range(name, value);
   return number;
 }
 
@@ -163,7 +168,7 @@ KAWAIT_DECL std::vector<config::setter> config::basic_setters() {
       {"group.protocol.type",
        [](config& c, sv n, sv v) {
          detail::checked_text(n, v);
-         c.warnings_.push_back(std::string(n) + " = '" + std::string(v) + "' is ignored: the broker knows the group's type");
+         c.warn(std::string(n) + " = '" + std::string(v) + "' is ignored: the broker knows the group's type");
        }},
       {"group.remote.assignor", [](config& c, sv, sv v) { c.remote_assignor(v); }},
       {"max.poll.interval.ms", [](config& c, sv n, sv v) { c.max_poll_interval(detail::parse_time(n, v)); }},
@@ -227,7 +232,13 @@ KAWAIT_DECL config& config::set(std::string_view name, std::string_view value) {
   const auto nearest = std::min_element(all.begin(), all.end(), [&](const property_info& a, const property_info& b) {
     return detail::edit_distance(name, a.name) < detail::edit_distance(name, b.name);
   });
-  detail::refuse_setting(name, value, "no such property; the nearest known is " + std::string(nearest->name));
+  // Without its value: a slip in the name does not make a password less of a secret.
+  throw error(errc::invalid_config, std::string(name) + ": no such property; the nearest known is " + std::string(nearest->name));
+}
+
+KAWAIT_DECL void config::warn(std::string words) {
+  auto& all = values_.warnings;
+  if (std::find(all.begin(), all.end(), words) == all.end()) all.push_back(std::move(words));
 }
 
 KAWAIT_DECL config& config::bootstrap_servers(std::string_view list) {

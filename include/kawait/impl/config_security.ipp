@@ -185,7 +185,7 @@ KAWAIT_DECL void config::take_jaas(std::string_view name, std::string_view text)
   both.jaas_module_ = module;
   for (const auto& [option, value] : given) {
     if (option == "username" || option == "password") continue;
-    both.warnings_.push_back(std::string(name) + ": the option " + option + " is ignored");
+    both.warn(std::string(name) + ": the option " + option + " is ignored");
   }
   *this = std::move(both);
 }
@@ -201,9 +201,14 @@ KAWAIT_DECL void config::check_tls() const {
   detail::check_either(tls.certificate, "certificate");
   detail::check_either(tls.key, "key");
   if (tls.certificate.empty() != tls.key.empty()) {
-    detail::refuse_together(tls.key.empty() ? "ssl.certificate is set without ssl.key" : "ssl.key is set without ssl.certificate");
+    const std::string_view certificate = "ssl.certificate.location (or ssl.certificate.pem, ssl.keystore.certificate.chain)";
+    const std::string_view key = "ssl.key.location (or ssl.key.pem, ssl.keystore.key)";
+    const auto without = [](std::string_view set, std::string_view missing) {
+      return std::string(set) + " is set without " + std::string(missing);
+    };
+    detail::refuse_together(tls.key.empty() ? without(certificate, key) : without(key, certificate));
   }
-  if (tls.key.empty() && !tls.key_password.empty()) detail::refuse_together("ssl.key.password is set without ssl.key");
+  if (tls.key.empty() && !tls.key_password.empty()) detail::refuse_together("ssl.key.password is set without ssl.key.location (or ssl.key.pem, ssl.keystore.key)");
 }
 
 KAWAIT_DECL void config::check_sasl() const {

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
 #include <fstream>
 #include <optional>
+#include <system_error>
 
 #include <kawait/config.hpp>
 
@@ -117,6 +119,7 @@ class property_lines {
     if (!std::getline(in_, line)) return false;
     ++count_;
     if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (count_ == 1 && line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);  // a byte order mark, which some editors write
     line.erase(0, std::min(line.find_first_not_of(" \t\f"), line.size()));
     return true;
   }
@@ -145,8 +148,9 @@ inline std::string property_of_variable(std::string_view variable, std::string_v
 }  // namespace detail
 
 KAWAIT_DECL config& config::load_file(const std::string& path) {
+  errno = 0;
   std::ifstream file(path);
-  if (!file) throw error(errc::invalid_config, path + ": cannot be read");
+  if (!file) throw error(errc::invalid_config, path + ": cannot be read: " + std::generic_category().message(errno));
   config loaded = *this;  // all or nothing
   detail::property_lines lines(file);
   for (std::string line; lines.next(line);) {

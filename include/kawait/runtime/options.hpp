@@ -24,14 +24,26 @@ namespace kawait::runtime {
 
 using std::chrono::milliseconds;
 
+/// In milliseconds, at most `most` and at least its negative: hours::max() is more milliseconds than there are.
+template <class Rep, class Period>
+milliseconds saturated(std::chrono::duration<Rep, Period> d, milliseconds most) {
+  using approximate = std::chrono::duration<double, std::milli>;
+  if (approximate(d) >= approximate(most)) return most;
+  if (approximate(d) <= -approximate(most)) return -most;
+  return std::chrono::duration_cast<milliseconds>(d);
+}
+
 /// Who would wait for ever waits for a year: longer times are none that could be added to one.
-inline milliseconds bounded(milliseconds timeout) {
-  return std::clamp<milliseconds>(timeout, milliseconds(0), std::chrono::hours(24 * 365));
+template <class Rep, class Period>
+milliseconds bounded(std::chrono::duration<Rep, Period> timeout) {
+  return std::max(milliseconds(0), saturated(timeout, std::chrono::hours(24 * 365)));
 }
 
 /// A consumer's settings as the runtime uses them; kawait::config sets and checks them, and knows Kafka's name for each.
 struct options {
   kawait::detail::observers observers;
+
+  std::vector<std::string> warnings;  ///< What was set and has no effect.
 
   std::vector<net::host_port> bootstrap;
   net::security_options security;

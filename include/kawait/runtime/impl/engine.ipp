@@ -57,20 +57,22 @@ KAWAIT_DECL std::shared_ptr<engine> engine::create(asio::any_io_executor executo
   return e;
 }
 
-// What escapes a task, or a release: out of memory, say.
-KAWAIT_DECL void engine::on_failed(std::exception_ptr thrown) {
+KAWAIT_DECL failure failure_of(std::exception_ptr thrown) {
   try {
     std::rethrow_exception(std::move(thrown));
   } catch (const std::system_error& x) {
-    finish(failure(x.code(), x.what()));
+    return failure(x.code(), x.what());
   } catch (const std::bad_alloc&) {
-    finish(failure(std::make_error_code(std::errc::not_enough_memory)));
+    return failure(std::make_error_code(std::errc::not_enough_memory));
   } catch (const std::exception& x) {
-    finish(failure(std::make_error_code(std::errc::state_not_recoverable), x.what()));
+    return failure(std::make_error_code(std::errc::state_not_recoverable), x.what());
   } catch (...) {
-    finish(failure(std::make_error_code(std::errc::state_not_recoverable)));
+    return failure(std::make_error_code(std::errc::state_not_recoverable));
   }
 }
+
+// What escapes a task, or a release: out of memory, say.
+KAWAIT_DECL void engine::on_failed(std::exception_ptr thrown) { finish(failure_of(std::move(thrown))); }
 
 KAWAIT_DECL engine::engine(passkey, asio::any_io_executor executor, options o)
     : executor_(executor),
@@ -110,6 +112,7 @@ KAWAIT_DECL void engine::start() {
   now_running.since = environment_.now();
   now_running.reached = !metadata_.cluster().brokers().empty();  // by who asked for offsets before
   state_ = now_running;
+  for (const std::string& words : options_.warnings) warn(failure(errc::invalid_config, words));
   start_metadata();
   if (now_running.reached) resolve_assigned();
   tasks_.spawn(positions_.run());
@@ -218,6 +221,8 @@ KAWAIT_DECL void engine::stop(failure why) {
 KAWAIT_DECL void engine::finish(failure why) {
   if (is_over()) return;
   const bool failed = static_cast<bool>(why);
+  // Work was in hand, or not committed yet: who closes hears what became of it.
+  if (failed && std::holds_alternative<closing>(state_) && !close_outcome_) close_outcome_ = why;
   over now_over;
   now_over.why = why;
   state_ = std::move(now_over);

@@ -131,6 +131,7 @@ KAWAIT_DECL asio::awaitable<void> engine::watch_departure(std::shared_ptr<depart
 
 KAWAIT_DECL failure engine::assign(std::vector<topic_partition> partitions) {
   if (group_) return failure(errc::not_in_manual_mode, "assign after subscribe");
+  if (is_over() || std::holds_alternative<closing>(state_)) return failure(errc::closed, "assign");
   if (!std::holds_alternative<created>(state_)) return failure(errc::already_running, "assign");
   if (partitions.empty()) return failure(errc::not_subscribed, "assign: no partition is named");
   std::vector<std::string> names;
