@@ -181,31 +181,6 @@ TEST_CASE("callers share one attempt, and a cancelled one does not end it", "[ne
   CHECK(c.attempts("a") == 1);
 }
 
-TEST_CASE("who waited for a connection that broke before he ran is told why it did", "[net]") {
-  cluster c;
-  c.listen("a");
-  auto pool = c.pool({"a"});
-  pool.set_broker(net::broker(1, "a", 9092));
-  bool tries_again = false;
-  const auto breaks = [&]() -> asio::awaitable<void> {
-    auto first = co_await pool.async_get(1, channel::control);
-    (*first)->close(kawait::failure(errc::connection_closed, "the first to run has broken it"));
-    if (tries_again) (void)co_await pool.async_get(1, channel::control);
-  };
-  kawait::failure told;
-  const auto hears = [&]() -> asio::awaitable<void> {
-    auto second = co_await pool.async_get(1, channel::control);
-    if (!second) told = second.error();
-  };
-  SECTION("and nobody tries anew") {}
-  SECTION("and another has begun to try anew") { tries_again = true; }
-  asio::co_spawn(c.w.executor(), breaks(), asio::detached);
-  asio::co_spawn(c.w.executor(), hears(), asio::detached);
-  c.w.advance(5s);
-  CHECK(told.code == errc::connection_closed);
-  CHECK(told.words == "the first to run has broken it");
-}
-
 TEST_CASE("attempts keep a bounded and jittered distance", "[net]") {
   std::vector<std::vector<net::duration>> runs;
   for (std::uint64_t seed = 1; seed <= 2; ++seed) {
