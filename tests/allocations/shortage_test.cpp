@@ -50,6 +50,8 @@ bool read_all(std::size_t nth) {
       const auto offsets = streams::offsets_of(*l);
       seen.insert(seen.end(), offsets.begin(), offsets.end());
     } else if (r.host.seeks != seeks) {
+      // Of what was read, or looked up: without it no broker could tell that its log was truncated since.
+      CHECK(r.stream->fetch_position()->leader_epoch == (seen.empty() ? 1 : 0));
       fetch(r);
     }
     try {

@@ -77,7 +77,7 @@ std::vector<property_row> property_rows() {
   };
   const std::string too_long(32768, 'x'), far_too_long((1 << 20) + 1, 'x');
   return {
-      {"security.protocol", protocol_of, {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}, {"", "ssl", "TLS", "PLAINTEXT,SSL"}},
+      {"security.protocol", protocol_of, {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}, {"", "TLS", "PLAINTEXT,SSL"}},
       {"ssl.ca.location", ca, {"/etc/ca.pem", "ca dir"}, {"", too_long}},
       {"ssl.ca.pem", ca, {"-----BEGIN"}, {"", far_too_long}},
       {"ssl.truststore.location", ca, {"/etc/ca.pem"}, {"", too_long}},
@@ -96,7 +96,7 @@ std::vector<property_row> property_rows() {
       {"ssl.endpoint.identification.algorithm",
        [](const config& c) { return std::string(c.values().security.tls.verify_host ? "https" : "none"); },
        {"none", "https"},
-       {"", "HTTPS", "false", "ldaps"}},
+       {"", "false", "ldaps"}},
       {"sasl.mechanism", mechanism_of, {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"}, {"", "GSSAPI", "SCRAM-SHA-1", "plain"}},
       {"sasl.mechanisms", mechanism_of, {"PLAIN", "SCRAM-SHA-512"}, {"", "GSSAPI", "PLAIN,SCRAM-SHA-256"}},
       {"sasl.username", [](const config& c) { return c.values().security.sasl.username; }, {"alice", "a,b=c"}, {"", too_long, std::string("a\0b", 3)}},
@@ -114,7 +114,7 @@ std::vector<property_row> property_rows() {
       {"sasl.oauthbearer.method",
        [](const config& c) { return std::string(c.values().security.sasl.oidc.required ? "oidc" : "default"); },
        {"oidc", "default"},
-       {"", "OIDC", "jwt"}},
+       {"", "jwt"}},
       {"sasl.oauthbearer.token.endpoint.url", [](const config& c) { return c.values().security.sasl.oidc.endpoint; },
        {"https://idp/token", "http://localhost:8080/?q"}, {"", "idp", "ftp://idp/", "https://", too_long}},
       {"sasl.oauthbearer.client.id", oidc_id, {"billing"}, {"", too_long}},
@@ -163,6 +163,29 @@ TEST_CASE("config: every property of TLS and SASL takes good values, and refuses
     if (p.name.starts_with("ssl.") || p.name.starts_with("sasl.") || p.name.starts_with("https.") || p.name == "security.protocol") known.insert(p.name);
   }
   CHECK(known == tested);
+}
+
+TEST_CASE("config: a choice's word may be written in any case, a mechanism's name as it is registered") {
+  config c;
+  for (const char* const word : {"CONSUMER", "Consumer"}) CHECK(refusal([&] { c.set("group.protocol", word); }) == "");
+  CHECK(contains(refusal([&] { c.set("group.protocol", "CLASSIC"); }), "not supported yet"));
+  c.set("auto.offset.reset", "Earliest");
+  CHECK(c.values().auto_offset_reset == kawait::offset_reset::earliest);
+  c.set("auto.offset.reset", "NONE");
+  CHECK(c.values().auto_offset_reset == kawait::offset_reset::none);
+  c.set("auto.offset.reset", "By_Duration:PT1H");
+  CHECK(c.values().auto_offset_reset_back == std::chrono::hours(1));
+  c.set("isolation.level", "READ_COMMITTED");
+  CHECK(c.values().isolation == kawait::isolation_level::read_committed);
+  c.set("security.protocol", "sasl_Ssl");
+  CHECK(protocol_of(c) == "SASL_SSL");
+  c.set("ssl.endpoint.identification.algorithm", "None");
+  CHECK(!c.values().security.tls.verify_host);
+  c.set("ssl.endpoint.identification.algorithm", "HTTPS");
+  CHECK(c.values().security.tls.verify_host);
+  c.set("sasl.oauthbearer.method", "OIDC");
+  CHECK(c.values().security.sasl.oidc.required);
+  CHECK(contains(refusal([&] { c.set("sasl.mechanism", "plain"); }), "sasl.mechanism = 'plain': is written in capitals"));
 }
 
 TEST_CASE("config: sasl.jaas.config") {

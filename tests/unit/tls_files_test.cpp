@@ -57,6 +57,28 @@ TEST_CASE("tls: files that are missing, broken, or do not fit are told by proper
   CHECK(net::tls_context::create(both));
 }
 
+TEST_CASE("tls: PEM may be on one line, with blanks where its lines end", "[tls]") {
+  const certificate own = trusted().issue("a", {}), locked = trusted().issue("c", {}, validity(), "hunter2");
+  const auto on_one_line = [](std::string pem, std::string_view blanks) {
+    std::string line;
+    for (const char c : pem) line += c == '\n' ? std::string(blanks) : std::string(1, c);
+    return line.substr(0, line.find_last_not_of(blanks) + 1);  // properties are trimmed
+  };
+  for (const std::string_view blanks : {" ", "   ", "\t", " \r\n ", ""}) {
+    CAPTURE(std::string(blanks));
+    net::tls_options o;
+    o.ca.text = secret("two of them: " + on_one_line(own.text + locked.text, blanks));
+    identify(o, on_one_line(own.text + locked.text, blanks), on_one_line(own.key, blanks));
+    CHECK(net::tls_context::create(o));
+    identify(o, on_one_line(locked.text, blanks), on_one_line(locked.key, blanks));
+    o.key_password = secret("hunter2");
+    CHECK(net::tls_context::create(o));
+  }
+  // One of two is cut short.
+  const net::tls_options broken = trusting(on_one_line(own.text + own.text.substr(0, own.text.size() - 20), " "));
+  CHECK(!net::tls_context::create(broken));
+}
+
 // What Java calls a suite of TLS 1.2, OpenSSL takes for its list of TLS 1.3, and goes on with all that it has of 1.2.
 TEST_CASE("tls: suites by Java's names are the only ones, whichever version they are of", "[tls]") {
   const auto offered = [](const std::string& names) {

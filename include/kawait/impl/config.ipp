@@ -3,7 +3,6 @@
 #include <kawait/config.hpp>
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <initializer_list>
 #include <utility>
@@ -59,9 +58,18 @@ inline std::string checked_text(std::string_view name, std::string_view text) {
   return std::string(text);
 }
 
-/// One of a choice's words.
+/// Letters of ASCII only: no locale has a say in what a file means.
+inline char in_lower_case(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+inline bool is_same_word(std::string_view a, std::string_view b) noexcept {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return in_lower_case(x) == in_lower_case(y); });
+}
+
+/// One of a choice's words, in whatever case it is given: librdkafka takes every choice so and Java some, and one file is to do for all.
 inline std::string_view checked_choice(std::string_view name, std::string_view value, std::initializer_list<std::string_view> words) {
-  if (std::find(words.begin(), words.end(), value) != words.end()) return value;
+  for (const std::string_view word : words) {
+    if (is_same_word(word, value)) return word;
+  }
   refuse_setting(name, value, "must be " + std::string(find_property(name)->choices));
 }
 
@@ -87,17 +95,15 @@ inline std::chrono::milliseconds parse_time(std::string_view name, std::string_v
 }
 
 inline bool parse_bool(std::string_view name, std::string_view value) {
-  std::string word(value);
-  for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  if (word == "true") return true;
-  if (word == "false") return false;
+  if (is_same_word(value, "true")) return true;
+  if (is_same_word(value, "false")) return false;
   refuse_setting(name, value, "must be true or false");
 }
 
 /// by_duration:PT1H
 inline std::chrono::milliseconds parse_reset_duration(std::string_view name, std::string_view value) {
   constexpr std::string_view prefix = "by_duration:";
-  if (!value.starts_with(prefix) || value == prefix) {
+  if (!is_same_word(value.substr(0, prefix.size()), prefix) || value.size() == prefix.size()) {
     refuse_setting(name, value, "by_duration wants an ISO-8601 duration behind it, as by_duration:PT1H");
   }
   const auto back = iso_duration::parse(value.substr(prefix.size()));
@@ -177,16 +183,17 @@ KAWAIT_DECL std::vector<config::setter> config::basic_setters() {
       {"auto.commit.interval.ms", [](config& c, sv n, sv v) { c.auto_commit_interval(detail::parse_time(n, v)); }},
       {"auto.offset.reset",
        [](config& c, sv n, sv v) {
-         if (v.starts_with("by_duration")) {
+         constexpr sv by_time = "by_duration";
+         if (detail::is_same_word(v.substr(0, by_time.size()), by_time)) {
            c.auto_offset_reset(by_duration(detail::parse_reset_duration(n, v)));
            return;
          }
-         detail::checked_choice(n, v, {"earliest", "latest", "none"});
+         v = detail::checked_choice(n, v, {"earliest", "latest", "none"});
          c.auto_offset_reset(v == "earliest" ? offset_reset::earliest : v == "latest" ? offset_reset::latest : offset_reset::none);
        }},
       {"isolation.level",
        [](config& c, sv n, sv v) {
-         detail::checked_choice(n, v, {"read_committed", "read_uncommitted"});
+         v = detail::checked_choice(n, v, {"read_committed", "read_uncommitted"});
          c.isolation(v == "read_committed" ? isolation_level::read_committed : isolation_level::read_uncommitted);
        }},
       {"check.crcs", [](config& c, sv n, sv v) { c.check_crcs(detail::parse_bool(n, v)); }},

@@ -24,15 +24,18 @@ inline void check_no_null(std::string_view name, std::string_view text) {
 }
 
 inline security_protocol parse_security_protocol(std::string_view name, std::string_view value) {
-  checked_choice(name, value, {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"});
+  value = checked_choice(name, value, {"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"});
   if (value == "SSL") return security_protocol::ssl;
   if (value == "SASL_SSL") return security_protocol::sasl_ssl;
   return value == "SASL_PLAINTEXT" ? security_protocol::sasl_plaintext : security_protocol::plaintext;
 }
 
+/// Names that RFCs register and brokers are told: as in Java and librdkafka they are written as they are there.
 inline sasl_mechanism parse_mechanism(std::string_view name, std::string_view value) {
   if (value == "GSSAPI") refuse_setting(name, value, "Kerberos is not supported");
-  checked_choice(name, value, {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"});
+  if (checked_choice(name, value, {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"}) != value) {
+    refuse_setting(name, value, "is written in capitals");
+  }
   if (value == "PLAIN") return sasl_mechanism::plain;
   if (value == "OAUTHBEARER") return sasl_mechanism::oauthbearer;
   return value == "SCRAM-SHA-256" ? sasl_mechanism::scram_sha_256 : sasl_mechanism::scram_sha_512;

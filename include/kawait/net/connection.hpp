@@ -54,6 +54,22 @@ struct answer_slot {
   std::size_t size = 0;  ///< Of what follows the correlation id.
 };
 
+/// Takes a frame back that is not kept, or the half of it that there was memory for: what follows would be taken for its rest.
+class added_frame {
+ public:
+  explicit added_frame(std::vector<std::byte>& frames) noexcept : frames_(&frames), before_(frames.size()) {}
+  added_frame(const added_frame&) = delete;
+  added_frame& operator=(const added_frame&) = delete;
+  ~added_frame() {
+    if (frames_) frames_->resize(before_);
+  }
+  void keep() noexcept { frames_ = nullptr; }
+
+ private:
+  std::vector<std::byte>* frames_;
+  std::size_t before_;
+};
+
 /// A request in flight, held by its requester: destroyed before the answer came, the answer is read and dropped.
 class ticket {
  public:
@@ -122,9 +138,10 @@ class connection : public std::enable_shared_from_this<connection> {
     if (!chosen) return refuse<Request>(at_peer(chosen.error()));
     const std::int16_t version = std::min(*chosen, cap);
     std::vector<std::byte>& frames = is_held() ? session_->held_frames : out_;
+    detail::added_frame frame(frames);
     failure f = protocol::encode_request(frames, request, version, next_correlation_id_, options_.client_id);
     if (f) return refuse<Request>(at_peer(f));
-    return await_answer<Request>(enqueue(timeout, body), version);
+    return await_answer<Request>(enqueue(frame, timeout, body), version);
   }
   template <class Request>
   asio::awaitable<result<answer<Request>>> async_request(const Request& request, std::chrono::milliseconds timeout) {
@@ -189,9 +206,10 @@ class connection : public std::enable_shared_from_this<connection> {
     if (why_) return refuse<Request>(why_);
     const auto version = versions_.choose<Request>();
     if (!version) return refuse<Request>(at_peer(version.error()));
+    detail::added_frame frame(out_);
     failure f = protocol::encode_request(out_, request, *version, next_correlation_id_, options_.client_id);
     if (f) return refuse<Request>(at_peer(f));
-    return await_answer<Request>(enqueue_now(time_left(deadline), heap_), *version);
+    return await_answer<Request>(enqueue_now(frame, time_left(deadline), heap_), *version);
   }
 
   template <class Request>
@@ -218,9 +236,11 @@ class connection : public std::enable_shared_from_this<connection> {
   KAWAIT_DECL void throttle(std::int32_t milliseconds);
   KAWAIT_DECL static void fail_all(std::deque<pending_request> requests, const failure& why);
   // Sending.
-  KAWAIT_DECL detail::ticket enqueue(std::chrono::milliseconds timeout, wire::slab_source& body);
-  KAWAIT_DECL detail::ticket enqueue_now(std::chrono::milliseconds timeout, wire::slab_source& body);
-  KAWAIT_DECL detail::ticket enqueue_in(std::deque<pending_request>& queue, std::chrono::milliseconds timeout, wire::slab_source& body);
+  KAWAIT_DECL detail::ticket enqueue(detail::added_frame& frame, std::chrono::milliseconds timeout, wire::slab_source& body);
+  KAWAIT_DECL detail::ticket enqueue_now(detail::added_frame& frame, std::chrono::milliseconds timeout, wire::slab_source& body);
+  KAWAIT_DECL detail::ticket enqueue_in(std::deque<pending_request>& queue, detail::added_frame& frame,
+                                        std::chrono::milliseconds timeout, wire::slab_source& body);
+  time_point deadline_in(std::chrono::milliseconds timeout) const { return std::max(env_->now(), throttled_until_) + timeout; }
   KAWAIT_DECL void abandon(std::int32_t correlation_id, std::unique_ptr<detail::answer_slot> slot) noexcept;
   KAWAIT_DECL void send_now();
   KAWAIT_DECL static asio::awaitable<void> write_loop(std::shared_ptr<connection> self);

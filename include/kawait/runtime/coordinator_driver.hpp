@@ -47,6 +47,7 @@ class coordinator_driver {
  private:
   enum class life { searching, as_known, stopped };
 
+  KAWAIT_DECL void begin_look_up();
   KAWAIT_DECL asio::awaitable<void> look_up();
   KAWAIT_DECL asio::awaitable<void> connect(std::int32_t node);
   KAWAIT_DECL void notify();

@@ -80,6 +80,7 @@ class lease {
   std::uint64_t ticket = 0;
   std::int64_t first_offset = 0;               ///< Records below it belong to an earlier batch.
   std::int64_t next_offset = 0;
+  std::int32_t last_epoch = -1;                ///< The leader's, of what precedes next_offset, handed out or passed over.
   std::uint32_t record_count = 0;              ///< As the batch headers say; an upper bound of what is iterated.
   std::size_t charge = 0;                      ///< Bytes it holds of its partition's share.
 

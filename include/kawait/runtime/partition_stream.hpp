@@ -249,6 +249,7 @@ class partition_stream : public std::enable_shared_from_this<partition_stream> {
   std::variant<unstarted, locating, flowing, stopped> state_;
   failure end_error_;
   std::optional<std::int64_t> read_position_;
+  std::int32_t read_epoch_ = -1;            // the leader's, of what precedes it: brokers see by it that their log was truncated
   std::optional<std::int64_t> end_seen_;    // where the log ended when a broker answered last, if it was the position of fetching
   std::size_t passed_over_ = 0;             // answers with others' records only
   std::optional<damage> damage_;            // of a batch that was released, whose iteration ended there

@@ -34,28 +34,31 @@ class broker_pool::slot {
   std::uint64_t attempts_begun() const noexcept { return begun_; }
   std::uint64_t attempts_ended() const noexcept { return ended_; }
   time_point not_before() const noexcept { return not_before_; }
-  const failure& last_failure() const noexcept { return last_; }
+  /// Why there is no open connection: what the last attempt to end failed with, or why the connection that it made is closed.
+  const failure& why_none() const noexcept { return live_ ? live_->why_closed() : last_; }
 
   void begin(time_point now) {
+    drop_closed();  // who waited for the attempt before may not have run since
     ++begun_;
     // A connection that broke at once is as bad as one that never was; one that has lasted makes the next attempt a first one.
     if (opened_ != time_point::min() && now - opened_ >= longest_pause_) pause_.reset();
     opened_ = time_point::min();
-    last_ = failure(errc::closed);  // if the attempt is cut short
+    outcome_ = failure(errc::closed);  // if the attempt is cut short
   }
   void end(time_point now, std::uint64_t random) {
     ended_ = begun_;
+    last_ = std::move(outcome_);
     not_before_ = now + pause_.next(random);
     changed.notify_all();
   }
-  void set_failure(failure f) { last_ = std::move(f); }
+  void set_failure(failure f) { outcome_ = std::move(f); }
 
   /// Nobody will ask for it any more.
   void retire(failure why) {
     retired_ = true;
     stop.emit(asio::cancellation_type::terminal);
     if (live_) live_->close(std::move(why));
-    live_.reset();
+    drop_closed();
     changed.notify_all();
   }
 
@@ -64,10 +67,16 @@ class broker_pool::slot {
   asio::cancellation_signal stop;
 
  private:
+  void drop_closed() {
+    if (live_) last_ = live_->why_closed();
+    live_.reset();
+  }
+
   std::shared_ptr<connection> live_;
   std::uint64_t begun_ = 0;
   std::uint64_t ended_ = 0;
   failure last_;
+  failure outcome_;  // Of the attempt under way.
   machine::backoff pause_;
   duration longest_pause_;
   time_point not_before_ = time_point::min();
@@ -245,7 +254,7 @@ KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::join
   while (s->attempts_ended() < awaited && !self->closed_) co_await s->changed.wait();
   if (self->closed_) co_return failure(errc::closed);
   if (auto live = s->open_connection()) co_return live;
-  co_return s->last_failure();
+  co_return s->why_none();
 }
 
 KAWAIT_DECL asio::awaitable<void> broker_pool::state::attempt(std::shared_ptr<state> self, std::shared_ptr<slot> s) {

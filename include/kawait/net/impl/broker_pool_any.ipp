@@ -21,7 +21,7 @@ KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::any(
   }
   if (self->closed_) co_return failure(errc::closed);
   if (auto live = s->open_connection()) co_return live;
-  co_return s->last_failure();
+  co_return s->why_none();
 }
 
 // Known brokers: first, from a random start, those that need not wait; last, the one of the others that waits least.

@@ -113,19 +113,21 @@ KAWAIT_DECL void connection::throttle(std::int32_t given) {
 }
 
 // The request's frame is already at the end of out_, or among those that wait for the session's renewal.
-KAWAIT_DECL detail::ticket connection::enqueue(std::chrono::milliseconds timeout, wire::slab_source& body) {
-  return is_held() ? enqueue_in(session_->held, timeout, body) : enqueue_now(timeout, body);
+KAWAIT_DECL detail::ticket connection::enqueue(detail::added_frame& frame, std::chrono::milliseconds timeout,
+                                               wire::slab_source& body) {
+  return is_held() ? enqueue_in(session_->held, frame, timeout, body) : enqueue_now(frame, timeout, body);
 }
 
-KAWAIT_DECL detail::ticket connection::enqueue_now(std::chrono::milliseconds timeout, wire::slab_source& body) {
-  detail::ticket t = enqueue_in(pending_, timeout, body);
-  watch(pending_.back().deadline);
+KAWAIT_DECL detail::ticket connection::enqueue_now(detail::added_frame& frame, std::chrono::milliseconds timeout,
+                                                   wire::slab_source& body) {
+  watch(deadline_in(timeout));  // first: it may be short of memory
+  detail::ticket t = enqueue_in(pending_, frame, timeout, body);
   send_now();
   return t;
 }
 
-KAWAIT_DECL detail::ticket connection::enqueue_in(std::deque<pending_request>& queue, std::chrono::milliseconds timeout,
-                                                  wire::slab_source& body) {
+KAWAIT_DECL detail::ticket connection::enqueue_in(std::deque<pending_request>& queue, detail::added_frame& frame,
+                                                  std::chrono::milliseconds timeout, wire::slab_source& body) {
   std::unique_ptr<detail::answer_slot> slot;
   if (spare_slots_.empty()) {
     slot = std::make_unique<detail::answer_slot>(executor_);
@@ -133,10 +135,11 @@ KAWAIT_DECL detail::ticket connection::enqueue_in(std::deque<pending_request>& q
     slot = std::move(spare_slots_.back());
     spare_slots_.pop_back();
   }
-  const time_point deadline = std::max(env_->now(), throttled_until_) + timeout;
   const std::int32_t id = next_correlation_id_;
+  queue.push_back(pending_request{id, timeout, deadline_in(timeout), slot.get(), &body});
+  // Both or neither: an entry without its frame would wait for the answer to another, and the reverse.
+  frame.keep();
   next_correlation_id_ = id == std::numeric_limits<std::int32_t>::max() ? 0 : id + 1;
-  queue.push_back(pending_request{id, timeout, deadline, slot.get(), &body});
   return detail::ticket(shared_from_this(), std::move(slot), id);
 }
 
@@ -198,11 +201,12 @@ KAWAIT_DECL asio::awaitable<void> connection::write_loop(std::shared_ptr<connect
 // once per time-out instead of once per request.
 KAWAIT_DECL void connection::watch(time_point deadline) {
   if (deadline >= watched_) return;
-  watched_ = deadline;
+  watched_ = time_point::max();  // if there is no memory for another wait: the one before is over
   watchdog_.expires_at(deadline);
   watchdog_.async_wait([self = shared_from_this()](std::error_code ec) {
     if (!ec) self->on_watchdog();
   });
+  watched_ = deadline;
 }
 
 KAWAIT_DECL void connection::on_watchdog() {

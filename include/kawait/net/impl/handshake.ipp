@@ -144,9 +144,10 @@ KAWAIT_DECL asio::awaitable<failure> connection::ask_versions(std::int16_t versi
   protocol::api_versions_request request;
   request.client_software_name = options_.software_name;
   request.client_software_version = options_.software_version;
+  detail::added_frame frame(out_);
   failure f = protocol::encode_request(out_, request, version, next_correlation_id_, options_.client_id);
   if (f) co_return at_peer(f);
-  const detail::ticket t = enqueue(time_left(deadline), heap_);
+  const detail::ticket t = enqueue(frame, time_left(deadline), heap_);
   detail::answer_slot& slot = t.slot();
   while (!slot.done) co_await slot.ready.wait();
   if (slot.why) co_return slot.why;

@@ -43,6 +43,54 @@ inline openssl_ptr<BIO> open_pem(const pem_source& from) {
   return openssl_ptr<BIO>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
+/// Behind the dashes that end the line which begins at `marker`.
+inline std::size_t end_of_marker(std::string_view text, std::size_t marker) {
+  constexpr std::string_view dashes = "-----";
+  if (marker == std::string_view::npos) return marker;
+  const std::size_t end = text.find(dashes, marker + dashes.size());
+  return end == std::string_view::npos ? end : end + dashes.size();
+}
+
+/// Properties files have PEM on one line, with blanks where its lines ended: Java takes any whitespace for an end of line, OpenSSL
+/// only what is one. What is not whole stays so, to be refused.
+inline secret in_lines(const secret& pem) {
+  struct cleansed {
+    std::string text;
+    ~cleansed() { kawait::detail::cleanse(text.data(), text.size()); }
+  } lines;
+  constexpr std::size_t line = 64;
+  const std::string_view text = pem.reveal();
+  std::string& out = lines.text;
+  out.reserve(2 * text.size() + 2);  // more than can be added: moved, it would leave a copy behind
+  std::size_t at = 0;
+  for (;;) {
+    const std::size_t begin = text.find("-----BEGIN ", at), body = end_of_marker(text, begin);
+    const std::size_t end = text.find("-----END ", body), next = end_of_marker(text, end);
+    if (next == std::string_view::npos) {
+      if (body == next) break;
+      out.append(text.substr(begin, body - begin)) += '\n';  // so that it is seen that the rest is missing
+      at = body;
+      break;
+    }
+    const std::string_view data = text.substr(body, end - body);
+    at = next;
+    if (data.find(':') != std::string_view::npos) {  // headers (RFC 1421), which mean nothing without their lines
+      out.append(text.substr(begin, next - begin)) += '\n';
+      continue;
+    }
+    out.append(text.substr(begin, body - begin)) += '\n';
+    std::size_t written = 0;
+    for (const char c : data) {
+      if (std::string_view(" \t\r\n\f\v").find(c) != std::string_view::npos) continue;
+      out += c;
+      if (++written % line == 0) out += '\n';
+    }
+    if (written % line != 0) out += '\n';
+    out.append(text.substr(end, next - end)) += '\n';
+  }
+  return secret({out, text.substr(at)});
+}
+
 /// OpenSSL asks at the terminal where nobody answers for it.
 inline int give_password(char* to, int size, int, void* user) {
   const std::string_view password = static_cast<const secret*>(user)->reveal();
@@ -154,6 +202,9 @@ inline std::shared_ptr<SSL_CTX> new_client_context() {
 
 KAWAIT_DECL result<std::shared_ptr<tls_context>> tls_context::create(const tls_options& options) {
   auto made = std::make_shared<tls_context>(options);
+  for (pem_source* const from : {&made->options_.ca, &made->options_.certificate, &made->options_.key}) {
+    from->text = detail::in_lines(from->text);
+  }
   made->seen_ = made->seen_files();
   failure f = made->load();
   if (f) return f;

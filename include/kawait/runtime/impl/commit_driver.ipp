@@ -43,7 +43,15 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
   mine->deadline = mine->gives_up = deadline;
   if (mine->items.empty()) co_return std::vector<machine::commit_outcome>();
   waiting_.push_back(mine);
-  if (!std::exchange(running_, true)) tasks_.spawn(run_rounds());
+  if (!std::exchange(running_, true)) {
+    try {
+      tasks_.spawn(run_rounds());
+    } catch (...) {  // nobody would run a round, for this call or any other
+      running_ = false;
+      std::erase(waiting_, mine);
+      throw;
+    }
+  }
   bool cancelled = false;  // this call; the commit itself goes on
   while (!mine->is_finished && !stopped_ && !cancelled && environment_.now() < mine->gives_up) {
     co_await finished_.wait_until(mine->gives_up);

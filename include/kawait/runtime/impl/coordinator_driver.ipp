@@ -74,7 +74,7 @@ KAWAIT_DECL asio::awaitable<result<std::shared_ptr<net::connection>>> coordinato
     } else if (const auto* const pause = std::get_if<machine::idle>(&effect)) {
       until = std::min(pause->until, deadline);
     } else {
-      tasks_.spawn(look_up());
+      begin_look_up();
     }
     // A task may have run to its end where it was spawned.
     if (changes_ == seen) co_await changed_.wait_until(until);
@@ -95,9 +95,13 @@ KAWAIT_DECL std::shared_ptr<net::connection> coordinator_driver::reach(const mac
     return nullptr;
   }
   if (!brokers_.knows(node.node_id)) brokers_.set_broker(net::broker(node.node_id, node.host, node.port));
-  if (connecting_ != node.node_id) {
-    connecting_ = node.node_id;
+  if (connecting_ == node.node_id) return nullptr;
+  const auto before = std::exchange(connecting_, node.node_id);
+  try {
     tasks_.spawn(connect(node.node_id));
+  } catch (...) {  // nobody connects to it
+    connecting_ = before;
+    throw;
   }
   return nullptr;
 }
@@ -123,6 +127,16 @@ KAWAIT_DECL void coordinator_driver::note_address() {
   was_connected_ = false;
   const machine::known* const node = machine_.node();
   if (node) brokers_.set_broker(net::broker(node->node_id, node->host, node->port));
+}
+
+// The machine waits for the answer from now on: without memory for one who asks, it is told that there is none.
+KAWAIT_DECL void coordinator_driver::begin_look_up() {
+  try {
+    tasks_.spawn(look_up());
+  } catch (...) {
+    on_disconnected();
+    throw;
+  }
 }
 
 // One look-up at a time: the machine is idle while one is under way, so others wait for its end.

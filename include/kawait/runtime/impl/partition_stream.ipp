@@ -80,6 +80,7 @@ KAWAIT_DECL void partition_stream::restart(const offset_and_epoch& position) {
 KAWAIT_DECL void partition_stream::seek(const offset_and_epoch& to) {
   leave_position();
   read_position_ = to.offset;
+  read_epoch_ = to.leader_epoch;
   restart(to);
   if (std::holds_alternative<unstarted>(state_)) {
     state_ = unstarted{to, std::nullopt};
@@ -94,6 +95,7 @@ KAWAIT_DECL std::int64_t partition_stream::go_back(const offset_and_epoch& end) 
   const std::int64_t next = std::min(end.offset, read_position_.value_or(end.offset));
   leave_position();
   read_position_ = next;
+  read_epoch_ = end.leader_epoch;
   if (damage_ && damage_->at >= end.offset) damage_.reset();
   tracker_.truncate(end);
   state_ = flowing{offset_and_epoch(next, end.leader_epoch)};
@@ -103,7 +105,7 @@ KAWAIT_DECL std::int64_t partition_stream::go_back(const offset_and_epoch& end) 
 
 KAWAIT_DECL void partition_stream::fetch_again() noexcept {
   leave_position();
-  state_ = flowing{offset_and_epoch(*read_position_)};
+  state_ = flowing{offset_and_epoch(*read_position_, read_epoch_)};
   try {
     host_.on_seek(*this);
   } catch (...) {
@@ -165,6 +167,7 @@ KAWAIT_DECL void partition_stream::on_located(const offset_and_epoch& where) {
   if (!std::holds_alternative<locating>(state_) || is_ended()) return;  // sought or revoked meanwhile
   state_ = flowing{where};
   read_position_ = where.offset;
+  read_epoch_ = where.leader_epoch;
   restart(where);
   host_.on_demand(*this);
 }

@@ -69,17 +69,18 @@ KAWAIT_DECL void partition_stream::hand_out(lease& l) {
   leased_bytes_ += l.charge;
   gate_.enter();  // open: the stream has not ended
   read_position_ = l.next_offset;
+  read_epoch_ = l.last_epoch;
 }
 
 // Moves whole record batches from the front chunk into the lease; pops the chunk when nothing is left of it.
 KAWAIT_DECL failure partition_stream::fill(lease& l, chunk& from, const hand_out_context& context) {
   l.first_offset = *read_position_;
   l.next_offset = *read_position_;
+  l.last_epoch = read_epoch_;
   std::size_t inflated = 0;
   // What comes out of the queue keeps to the partition's share, but for one record batch; and leaves room for a second of the kind.
   const std::size_t enough = std::max<std::size_t>(std::min(quota_ / 2, quota_ - std::min(leased_bytes_, quota_)), 1);
   bool views_the_response = false;
-  std::int32_t last_epoch = -1;
   failure bad;
   wire::batch_cursor cursor(from.bytes);
   wire::batch_view batch;
@@ -89,7 +90,7 @@ KAWAIT_DECL failure partition_stream::fill(lease& l, chunk& from, const hand_out
     if (bad) break;
     views_the_response |= l.segments.size() > before && batch.header.codec() == wire::codec::none;
     l.next_offset = std::max(l.next_offset, batch.header.next_offset());
-    last_epoch = batch.header.leader_epoch;
+    l.last_epoch = batch.header.leader_epoch;
     from.bytes = from.bytes.subspan(batch.bytes.size());
     queued_bytes_ -= batch.bytes.size();
   }
@@ -100,8 +101,9 @@ KAWAIT_DECL failure partition_stream::fill(lease& l, chunk& from, const hand_out
   l.charge += inflated;
   if (!bad && from.bytes.empty()) l.next_offset = std::max(l.next_offset, from.next_offset);
   if (l.segments.empty()) {  // nothing but control batches and aborted ones
-    tracker_.skip(l.next_offset, last_epoch);
+    tracker_.skip(l.next_offset, l.last_epoch);
     read_position_ = l.next_offset;
+    read_epoch_ = l.last_epoch;
   }
   if (bad || !from.bytes.empty()) return bad;
   bad = std::move(from.error);
