@@ -1,0 +1,108 @@
+// What the embedded broker answers to single requests, where Kafka's answer is a particular one.
+
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+
+#include <kawait/protocol/codec.hpp>
+#include <kawait/protocol/consumer_group_heartbeat.hpp>
+#include <kawait/protocol/fetch.hpp>
+#include <kawait/protocol/metadata.hpp>
+#include <kawait/protocol/offset_fetch.hpp>
+#include <kawait/testing/faults.hpp>
+#include <kawait/testing/messages/older.hpp>
+
+#include "simulation/embedded.hpp"
+
+namespace embedded {
+namespace {
+
+using bytes = std::vector<std::byte>;
+
+/// An answer, and the bytes that it views.
+template <class Request>
+struct answered {
+  bytes frame;
+  typename Request::response response;
+};
+
+asio::awaitable<void> exchange_frames(testing::world& w, bytes out, std::int32_t node, std::shared_ptr<bytes> in) {
+  const std::string host = "10.0.0." + std::to_string(node);
+  net::address where(host, host, 9092);
+  auto connecting = w.network().connect(std::move(where), net::time_point::max());
+  auto connected = co_await std::move(connecting);
+  if (!connected) co_return;
+  const std::unique_ptr<net::transport> stream = *std::move(connected);
+  std::error_code ec;
+  co_await stream->write(out, ec);
+  bytes room(1 << 16);
+  while (!ec) {
+    const std::size_t n = co_await stream->read_some(room, ec);
+    in->insert(in->end(), room.begin(), room.begin() + static_cast<std::ptrdiff_t>(n));
+    if (in->size() < 4) continue;
+    if (in->size() >= 4 + static_cast<std::size_t>(kawait::wire::load_big_endian<std::int32_t>(in->data()))) co_return;
+  }
+}
+
+/// What a node answers at once, over a connection of its own.
+template <class Request>
+answered<Request> ask(testing::world& w, const Request& q, std::int16_t version, std::int32_t node = 1) {
+  bytes out;
+  REQUIRE(!kawait::protocol::encode_request(out, q, version, 77, "client"));
+  const auto in = std::make_shared<bytes>();
+  asio::co_spawn(w.executor(), exchange_frames(w, std::move(out), node, in), asio::detached);
+  w.advance(1ms);
+  REQUIRE(in->size() > 8);
+  answered<Request> a;
+  a.frame = std::move(*in);
+  REQUIRE(!kawait::protocol::decode_response(a.response, std::span<const std::byte>(a.frame).subspan(8), version));
+  return a;
+}
+
+std::int16_t number_of(kafka_error e) { return static_cast<std::int16_t>(e); }
+
+kawait::protocol::offset_fetch_request offsets_of(std::optional<std::vector<std::int32_t>> partitions, bool stable = true) {
+  kawait::protocol::offset_fetch_request q;
+  q.require_stable = stable;
+  auto& g = q.groups.emplace_back();
+  g.group_id = "g";
+  g.topics.reset();
+  if (!partitions) return q;
+  auto& t = g.topics.emplace().emplace_back();
+  t.name = "orders";
+  t.partition_indexes = *partitions;
+  return q;
+}
+
+TEST_CASE("embedded: an offset that is unstable by a fault is told for each partition, never for the group") {
+  testing::world w;
+  testing::broker b(w);
+  b.create_topic("orders", 2);
+  b.group().set_offset(w.now(), "g", kawait::topic_partition("orders", 1), kawait::offset_and_epoch(5, 3), "words");
+  testing::faults faults(b);
+  faults.on(api_key::offset_fetch).times(2).inject("unstable-offset");
+  const auto named = ask(w, offsets_of(std::vector<std::int32_t>{0, 1}), 9);
+  REQUIRE(named.response.groups.size() == 1);
+  CHECK(named.response.groups[0].error_code == 0);
+  REQUIRE(named.response.groups[0].topics.size() == 1);
+  REQUIRE(named.response.groups[0].topics[0].partitions.size() == 2);
+  for (const auto& p : named.response.groups[0].topics[0].partitions) {
+    CHECK(p.error_code == number_of(kafka_error::unstable_offset_commit));
+    CHECK(p.committed_offset == -1);
+    CHECK(p.committed_leader_epoch == -1);
+    CHECK(p.metadata == "");
+  }
+  const auto all = ask(w, offsets_of(std::nullopt), 9);
+  REQUIRE(all.response.groups.size() == 1);
+  CHECK(all.response.groups[0].error_code == 0);
+  REQUIRE(all.response.groups[0].topics.size() == 1);
+  REQUIRE(all.response.groups[0].topics[0].partitions.size() == 1);
+  CHECK(all.response.groups[0].topics[0].partitions[0].error_code == number_of(kafka_error::unstable_offset_commit));
+  const auto sound = ask(w, offsets_of(std::vector<std::int32_t>{1}), 9);
+  REQUIRE(sound.response.groups[0].topics.size() == 1);
+  CHECK(sound.response.groups[0].topics[0].partitions[0].committed_offset == 5);
+  CHECK(sound.response.groups[0].topics[0].partitions[0].metadata == "words");
+  CHECK(faults.hits("unstable-offset") == 2);
+}
+
+}  // namespace
+}  // namespace embedded
