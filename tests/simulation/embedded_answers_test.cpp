@@ -104,5 +104,64 @@ TEST_CASE("embedded: an offset that is unstable by a fault is told for each part
   CHECK(faults.hits("unstable-offset") == 2);
 }
 
+/// Asks for both partitions of "orders" with a session's first request, for none with the later ones.
+answered<kawait::protocol::fetch_request> fetch_both(testing::world& w, const testing::broker& b, std::int32_t id, std::int32_t epoch) {
+  kawait::protocol::fetch_request q;
+  q.max_wait_ms = 0;
+  q.max_bytes = 1 << 20;
+  q.session_id = id;
+  q.session_epoch = epoch;
+  if (epoch == 0) {
+    auto& t = q.topics.emplace_back();
+    t.topic_id = b.topic_id("orders");
+    for (const std::int32_t index : {0, 1}) {
+      auto& p = t.partitions.emplace_back();
+      p.partition = index;
+      p.fetch_offset = 3;
+      p.partition_max_bytes = 1 << 20;
+    }
+  }
+  return ask(w, q, 17);
+}
+
+TEST_CASE("embedded: an error that a fault gives an incremental fetch is told for the session's partitions, and the session goes on") {
+  testing::world w;
+  testing::broker b(w);
+  b.create_topic("orders", 2);
+  for (const std::int32_t p : {0, 1}) b.append("orders", p, numbers(3));
+  testing::faults faults(b);
+  const auto first = fetch_both(w, b, 0, 0);
+  const std::int32_t id = first.response.session_id;
+  REQUIRE(id != 0);
+  faults.on(api_key::fetch).times(1).inject("not-leader");
+  const auto struck = fetch_both(w, b, id, 1);
+  CHECK(struck.response.error_code == 0);
+  CHECK(struck.response.session_id == id);
+  REQUIRE(struck.response.responses.size() == 1);
+  REQUIRE(struck.response.responses[0].partitions.size() == 2);
+  for (const auto& p : struck.response.responses[0].partitions) {
+    CHECK(p.error_code == number_of(kafka_error::not_leader_or_follower));
+    CHECK(p.high_watermark == -1);
+    CHECK((!p.records || p.records->empty()));
+  }
+  // Nothing was written, but what was told last was an error.
+  const auto sound = fetch_both(w, b, id, 2);
+  CHECK(sound.response.error_code == 0);
+  REQUIRE(sound.response.responses.size() == 1);
+  REQUIRE(sound.response.responses[0].partitions.size() == 2);
+  for (const auto& p : sound.response.responses[0].partitions) {
+    CHECK(p.error_code == 0);
+    CHECK(p.high_watermark == 3);
+  }
+  CHECK(fetch_both(w, b, id, 3).response.responses.empty());
+  CHECK(b.fetch_sessions(1) == 1);
+
+  // What is an error of sessions has its one place.
+  faults.on(api_key::fetch).times(1).inject("session-lost");
+  const auto lost = fetch_both(w, b, id, 4);
+  CHECK(lost.response.error_code == number_of(kafka_error::fetch_session_id_not_found));
+  CHECK(lost.response.responses.empty());
+}
+
 }  // namespace
 }  // namespace embedded
