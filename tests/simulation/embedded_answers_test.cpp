@@ -163,5 +163,42 @@ TEST_CASE("embedded: an error that a fault gives an incremental fetch is told fo
   CHECK(lost.response.responses.empty());
 }
 
+TEST_CASE("embedded: metadata names no leader that is down") {
+  testing::world w;
+  testing::broker b(w, nodes(2, 1));
+  b.create_topic("orders", 2);
+  b.create_topic("copied", 2, 2);
+  const std::int32_t lost = b.leader("orders", 1), lives = b.leader("orders", 0);
+  REQUIRE(lost != lives);
+  const auto leaders = [&](std::string_view topic) {
+    kawait::protocol::metadata_request q;
+    q.topics.emplace().emplace_back().name = topic;
+    const auto a = ask(w, q, 12, lives);
+    REQUIRE(a.response.topics.size() == 1);
+    CHECK(a.response.topics[0].error_code == 0);
+    std::vector<std::pair<std::int32_t, std::int16_t>> all;
+    for (const auto& p : a.response.topics[0].partitions) all.emplace_back(p.leader_id, p.error_code);
+    return all;
+  };
+  using list = std::vector<std::pair<std::int32_t, std::int16_t>>;
+  const auto none = number_of(kafka_error::leader_not_available);
+  SECTION("its partitions had no other replica") { b.stop_node(lost); }
+  SECTION("its partitions were left to it") { b.stop_node(lost, false); }
+  SECTION("metadata is held") {
+    b.hold_metadata(true);
+    b.stop_node(lost);
+  }
+  SECTION("it was chosen while it was down") {
+    b.stop_node(lost);
+    b.set_leader("orders", 1, lost);
+  }
+  CHECK(leaders("orders") == list{{lives, 0}, {-1, none}});
+  b.start_node(lost);
+  CHECK(leaders("orders") == list{{lives, 0}, {lost, 0}});
+  b.hold_metadata(false);
+  b.stop_node(lost);
+  CHECK(leaders("copied") == list{{lives, 0}, {lives, 0}});
+}
+
 }  // namespace
 }  // namespace embedded

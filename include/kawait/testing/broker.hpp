@@ -99,7 +99,7 @@ class broker {
   KAWAIT_DECL std::vector<std::int32_t> nodes() const;
   KAWAIT_DECL std::vector<std::int32_t> live_nodes() const;
   /// The next leader epoch begins there. A node that is no replica becomes one. One that is down becomes leader all the same:
-  /// nobody answers until it is started.
+  /// nobody answers until it is started, and metadata tells of none (LEADER_NOT_AVAILABLE).
   KAWAIT_DECL void set_leader(const std::string& topic, std::int32_t partition, std::int32_t node);
   /// The node, or -1 while there is none.
   KAWAIT_DECL std::int32_t leader(const std::string& topic, std::int32_t partition) const;
@@ -127,7 +127,8 @@ class broker {
   KAWAIT_DECL bool has_bootstrap_name() const;
   /// Whether broker_options::bootstrap_name resolves to anything.
   KAWAIT_DECL void set_name_resolves(bool yes);
-  /// While held, metadata tells the leaders and their epochs as they were when it began, whatever becomes of them.
+  /// While held, metadata tells the leaders and their epochs as they were when it began, whatever becomes of them; of one that
+  /// is down, that there is none.
   KAWAIT_DECL void hold_metadata(bool yes);
   /// The node forgets its fetch sessions, as a restarted one has.
   KAWAIT_DECL void forget_fetch_sessions(std::int32_t node);

@@ -24,7 +24,12 @@ inline void describe(core& owner, const cluster_topic& t, protocol::metadata_res
     if (owner.held_leaders && owner.held_leaders->contains(key)) {
       std::tie(o.leader_id, o.leader_epoch) = owner.held_leaders->at(key);
     }
-    if (o.leader_id < 0) o.error_code = number_of(kafka_error::leader_not_available);
+    // Nobody is told to go to a node that is not among the brokers of the same answer.
+    const cluster_node* leading = owner.cluster.node(o.leader_id);
+    if (!leading || !leading->up) {
+      o.leader_id = -1;
+      o.error_code = number_of(kafka_error::leader_not_available);
+    }
     o.replica_nodes = p.replicas;
     for (const std::int32_t r : p.replicas) {
       const cluster_node* n = owner.cluster.node(r);
