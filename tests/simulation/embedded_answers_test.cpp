@@ -200,5 +200,60 @@ TEST_CASE("embedded: metadata names no leader that is down") {
   CHECK(leaders("copied") == list{{lives, 0}, {lives, 0}});
 }
 
+TEST_CASE("embedded: the end is not told while the high watermark is behind the leader's epoch (KIP-207)") {
+  testing::world w;
+  testing::broker b(w, nodes(2));
+  b.create_topic("orders", 1);
+  std::vector<producer_record> five = numbers(5);
+  for (std::size_t i = 0; i < five.size(); ++i) five[i].timestamp = static_cast<std::int64_t>(1000 * i);
+  for (const producer_record& r : five) b.append("orders", 0, std::vector<producer_record>(1, r));
+  const auto find = [&](std::int64_t timestamp, std::int16_t version = 7) {
+    testing::messages::list_offsets_request q;
+    auto& t = q.topics.emplace_back();
+    t.name = "orders";
+    t.partitions.emplace_back().timestamp = timestamp;
+    const auto a = ask(w, q, version, b.leader("orders", 0));
+    REQUIRE(a.response.topics.size() == 1);
+    REQUIRE(a.response.topics[0].partitions.size() == 1);
+    const auto& p = a.response.topics[0].partitions[0];
+    return std::pair(static_cast<kafka_error>(p.error_code), p.offset);
+  };
+  const auto found = [](std::int64_t offset) { return std::pair(kafka_error::none, offset); };
+  const std::pair<kafka_error, std::int64_t> unavailable(kafka_error::offset_not_available, -1);
+  b.log("orders", 0).hold_high_watermark(3);
+  CHECK(find(-1) == found(3));
+  b.set_leader("orders", 0, 3 - b.leader("orders", 0));
+  CHECK(find(-1) == unavailable);
+  CHECK(find(-1, 4) == std::pair(kafka_error::leader_not_available, std::int64_t{-1}));
+  CHECK(find(-2) == found(0));
+  CHECK(find(1500) == found(2));
+  CHECK(find(2500) == unavailable);  // it is among what is not replicated yet, or may be
+  b.log("orders", 0).hold_high_watermark(5);
+  b.append("orders", 0, numbers(1));
+  CHECK(find(-1) == found(5));
+  CHECK(find(2500) == found(3));
+}
+
+TEST_CASE("embedded: who asks for the end after a change of leaders waits until it is known") {
+  testing::world w;
+  testing::broker b(w, nodes(2));
+  b.create_topic("orders", 1);
+  b.append("orders", 0, numbers(5));
+  b.log("orders", 0).hold_high_watermark(3);
+  b.set_leader("orders", 0, 3 - b.leader("orders", 0));
+  kawait::consumer consumer(w.executor(), kawait::config(b.bootstrap()));
+  const std::vector<kawait::topic_partition> one(1, kawait::topic_partition("orders", 0));
+  std::optional<std::int64_t> end;
+  consumer.async_end_offsets(one, [&](std::error_code ec, auto found) {
+    REQUIRE(!ec);
+    end = found.at(one[0]);
+  });
+  w.advance(5s);
+  CHECK(!end);
+  b.log("orders", 0).hold_high_watermark(std::nullopt);
+  REQUIRE(w.run_until([&] { return end.has_value(); }, 10s));
+  CHECK(*end == 5);
+}
+
 }  // namespace
 }  // namespace embedded

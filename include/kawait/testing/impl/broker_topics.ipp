@@ -182,6 +182,12 @@ KAWAIT_DECL messages::list_offsets_request::response core::on(const messages::li
       out.error_code = number_of(e);
       if (e != kafka_error::none) continue;
       const auto found = p->log.offset_for(a.timestamp, q.isolation_level == 1);
+      // Neither the end, nor that there is no such record: it may be among those that the last leader had shown already.
+      const bool needs_end = a.timestamp == -1 || (found.offset < 0 && a.timestamp >= -3);
+      if (needs_end && !p->log.knows_end()) {
+        out.error_code = number_of(in.version >= 5 ? kafka_error::offset_not_available : kafka_error::leader_not_available);
+        continue;
+      }
       out.offset = found.offset;
       out.timestamp = found.timestamp;
       if (in.version >= 4) out.leader_epoch = found.leader_epoch;
