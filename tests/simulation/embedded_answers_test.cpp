@@ -255,5 +255,41 @@ TEST_CASE("embedded: who asks for the end after a change of leaders waits until 
   CHECK(*end == 5);
 }
 
+bool answers(testing::world& w, std::int32_t node = 1) {
+  kawait::protocol::metadata_request q;
+  q.topics.reset();
+  return ask(w, q, 12, node).response.topics.size() == 1;
+}
+
+TEST_CASE("embedded: an address belongs to one broker at a time, and only that one gives it up") {
+  testing::world w;
+  const auto in_use = std::error_code(asio::error::address_in_use);
+  const auto error_of = [](const auto& f) {
+    try {
+      f();
+    } catch (const std::system_error& e) {
+      return e.code();
+    }
+    return std::error_code();
+  };
+  testing::broker first(w, nodes(2, 1));
+  first.create_topic("orders", 1);
+  CHECK(error_of([&] { testing::broker second(w); }) == in_use);
+  CHECK(answers(w));
+  CHECK(answers(w, 2));
+
+  first.stop_node(1);
+  testing::broker second(w);
+  second.create_topic("bills", 1);
+  CHECK(error_of([&] { first.start_node(1); }) == in_use);
+  CHECK(first.live_nodes() == std::vector<std::int32_t>(1, 2));
+  CHECK(error_of([&] { second.move_node(1, "10.0.0.2"); }) == in_use);
+  CHECK(second.address(1).host == "10.0.0.1");
+  first.close();
+  CHECK(answers(w));
+  second.move_node(1, "10.0.0.2");
+  CHECK(answers(w, 2));
+}
+
 }  // namespace
 }  // namespace embedded

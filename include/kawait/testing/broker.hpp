@@ -50,7 +50,8 @@ class state;
 /// replicated: a partition has one log, which all its replicas share.
 class broker {
  public:
-  /// Throws std::system_error if a port is taken, kawait::error(errc::invalid_config) for options that make no sense.
+  /// Throws std::system_error if an address is taken, in memory too; kawait::error(errc::invalid_config) for options that make no
+  /// sense.
   KAWAIT_DECL explicit broker(asio::any_io_executor executor, broker_options options = broker_options());
   /// In a world's virtual time and network.
   KAWAIT_DECL explicit broker(world& w, broker_options options = broker_options());
@@ -112,7 +113,8 @@ class broker {
   /// Cuts the node's connections and refuses new ones. Its partitions get other leaders, where there are replicas, unless told
   /// otherwise; groups another coordinator.
   KAWAIT_DECL void stop_node(std::int32_t node, bool move_leaders = true);
-  /// It is not frozen any more, either, and has forgotten its fetch sessions. Nothing happens if it is up.
+  /// It is not frozen any more, either, and has forgotten its fetch sessions. Nothing happens if it is up. Throws
+  /// std::system_error, and it stays down, if its address was taken meanwhile.
   KAWAIT_DECL void start_node(std::int32_t node);
   /// As SIGSTOP does: connections stay, and are opened, but nothing is served until thaw_node().
   KAWAIT_DECL void freeze_node(std::int32_t node);
@@ -122,7 +124,8 @@ class broker {
   /// Closes the connections over which nothing was asked or answered for so long, as connections.max.idle.ms does. How many.
   KAWAIT_DECL std::size_t close_idle_connections(std::chrono::milliseconds idle);
   /// The node goes to another address of a network in memory, as a container does that is started anew: its connections are cut,
-  /// the old address is nobody's, metadata tells the new one. Throws kawait::error(errc::invalid_config) over real sockets.
+  /// the old address is nobody's, metadata tells the new one. Throws kawait::error(errc::invalid_config) over real sockets,
+  /// std::system_error if something listens at the new address.
   KAWAIT_DECL void move_node(std::int32_t node, const std::string& host);
   KAWAIT_DECL bool has_bootstrap_name() const;
   /// Whether broker_options::bootstrap_name resolves to anything.

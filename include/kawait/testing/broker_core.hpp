@@ -225,6 +225,7 @@ class core : public std::enable_shared_from_this<core> {
   std::map<api_key, std::size_t> counts;
   std::map<std::uint64_t, std::shared_ptr<connection>> connections;
   std::map<std::int32_t, std::shared_ptr<loopback_listener>> listeners;
+  std::map<std::int32_t, std::uint64_t> memory_listeners;  // their numbers in the network in memory
   std::uint64_t last_connection = 0;
   std::int32_t chosen_coordinator = -1;
   bool closed = false;

@@ -3,6 +3,7 @@
 #include <kawait/testing/broker.hpp>
 
 #include <stdexcept>
+#include <system_error>
 
 #include <kawait/testing/broker_core.hpp>
 #include <kawait/testing/world.hpp>
@@ -161,11 +162,11 @@ KAWAIT_DECL void broker::start_node(std::int32_t node) {
   core_->cluster.nodes().at(node);
   cluster_node& n = *core_->cluster.node(node);
   if (n.up) return;
+  core_->listen(node);  // first, since somebody else may have its address by now
   n.up = true;
   n.frozen = false;
   n.sessions.evict_all();
   core_->cluster.enter(node);
-  core_->listen(node);
   core_->touch();
 }
 
@@ -197,6 +198,9 @@ KAWAIT_DECL void broker::move_node(std::int32_t node, const std::string& host) {
   core_->cluster.nodes().at(node);
   core_->memory();
   cluster_node& n = *core_->cluster.node(node);
+  if (n.host != host && core_->memory().is_taken(host, n.port)) {
+    throw std::system_error(std::error_code(asio::error::address_in_use), net::host_port(host, n.port).to_string());
+  }
   core_->stop_listening(node);
   core_->watch_connections(node, false);
   core_->cut(node);
