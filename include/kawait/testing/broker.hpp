@@ -111,7 +111,7 @@ class broker {
   /// Consumers are sent to this follower (KIP-392), whatever their rack. Nothing: by rack again.
   KAWAIT_DECL void set_preferred_replica(const std::string& topic, std::int32_t partition, std::optional<std::int32_t> node);
   /// Cuts the node's connections and refuses new ones. Its partitions get other leaders, where there are replicas, unless told
-  /// otherwise; groups another coordinator.
+  /// otherwise; groups another coordinator, as by set_coordinator(). While no node is up, no session ends.
   KAWAIT_DECL void stop_node(std::int32_t node, bool move_leaders = true);
   /// It is not frozen any more, either, and has forgotten its fetch sessions. Nothing happens if it is up. Throws
   /// std::system_error, and it stays down, if its address was taken meanwhile.
@@ -148,6 +148,7 @@ class broker {
   KAWAIT_DECL bool remove_member(std::string_view group, std::string_view member_id);
   /// The node that coordinates groups and transactions; by default the first that is up.
   KAWAIT_DECL std::int32_t coordinator() const;
+  /// The new one gives sessions and revocations their full time again, as Kafka's does.
   KAWAIT_DECL void set_coordinator(std::int32_t node);
   /// The offset that a group has committed.
   KAWAIT_DECL std::optional<std::int64_t> committed(std::string_view group, const std::string& topic, std::int32_t partition);

@@ -154,6 +154,7 @@ KAWAIT_DECL void broker::stop_node(std::int32_t node, bool move_leaders) {
   core_->cluster.nodes().at(node);
   core_->cluster.node(node)->up = false;
   if (move_leaders) core_->cluster.leave(node);
+  core_->hand_groups_over();
   core_->stop_listening(node);
   core_->cut(node);
 }
@@ -167,6 +168,7 @@ KAWAIT_DECL void broker::start_node(std::int32_t node) {
   n.frozen = false;
   n.sessions.evict_all();
   core_->cluster.enter(node);
+  core_->hand_groups_over();
   core_->touch();
 }
 
@@ -244,6 +246,7 @@ KAWAIT_DECL std::int32_t broker::coordinator() const { return core_->coordinator
 KAWAIT_DECL void broker::set_coordinator(std::int32_t node) {
   core_->cluster.nodes().at(node);
   core_->chosen_coordinator = node;
+  core_->hand_groups_over();
 }
 
 KAWAIT_DECL failure broker::add_member(std::string_view group, scripted_member member) {
