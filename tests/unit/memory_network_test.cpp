@@ -149,6 +149,47 @@ TEST_CASE("memory network: half-open, nobody is told") {
   CHECK(s.client.text() == "answer");
 }
 
+TEST_CASE("memory network: one listener at an address, and who stops stops its own") {
+  testing::world w;
+  std::string served;
+  const auto answer_as = [&](char name) {
+    return [&served, name](std::unique_ptr<net::transport>) -> asio::awaitable<void> {
+      served += name;
+      co_return;
+    };
+  };
+  const auto connects = [&] {
+    const auto end = w.run(w.network().connect(net::address("10.0.0.1", "10.0.0.1", 9092), w.now() + 10s));
+    w.poll();
+    return static_cast<bool>(end);
+  };
+  CHECK(!w.network().is_taken("10.0.0.1", 9092));
+  const std::uint64_t first = w.network().listen("10.0.0.1", 9092, answer_as('a'));
+  CHECK(w.network().is_taken("10.0.0.1", 9092));
+  CHECK(!w.network().is_taken("10.0.0.1", 9093));
+  std::error_code refused;
+  try {
+    w.network().listen("10.0.0.1", 9092, answer_as('b'));
+  } catch (const std::system_error& e) {
+    refused = e.code();
+  }
+  CHECK(refused == asio::error::address_in_use);
+  CHECK(connects());
+  w.network().stop_listening("10.0.0.1", 9092, first);
+  CHECK(!connects());
+  const std::uint64_t second = w.network().listen("10.0.0.1", 9092, answer_as('c'));
+  CHECK(second != first);
+  w.network().stop_listening("10.0.0.1", 9092, first);
+  CHECK(connects());
+  w.network().black_hole("10.0.0.1", 9092);
+  CHECK(!w.network().is_taken("10.0.0.1", 9092));
+  w.network().stop_listening("10.0.0.1", 9092, second);
+  CHECK(!connects());
+  w.network().listen("10.0.0.1", 9092, answer_as('d'));
+  CHECK(connects());
+  CHECK(served == "acd");
+}
+
 TEST_CASE("memory network: a decision about every attempt to connect") {
   testing::world w;
   std::ostringstream lines;

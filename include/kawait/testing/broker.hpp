@@ -50,7 +50,8 @@ class state;
 /// replicated: a partition has one log, which all its replicas share.
 class broker {
  public:
-  /// Throws std::system_error if a port is taken, kawait::error(errc::invalid_config) for options that make no sense.
+  /// Throws std::system_error if an address is taken, in memory too; kawait::error(errc::invalid_config) for options that make no
+  /// sense.
   KAWAIT_DECL explicit broker(asio::any_io_executor executor, broker_options options = broker_options());
   /// In a world's virtual time and network.
   KAWAIT_DECL explicit broker(world& w, broker_options options = broker_options());
@@ -99,7 +100,7 @@ class broker {
   KAWAIT_DECL std::vector<std::int32_t> nodes() const;
   KAWAIT_DECL std::vector<std::int32_t> live_nodes() const;
   /// The next leader epoch begins there. A node that is no replica becomes one. One that is down becomes leader all the same:
-  /// nobody answers until it is started.
+  /// nobody answers until it is started, and metadata tells of none (LEADER_NOT_AVAILABLE).
   KAWAIT_DECL void set_leader(const std::string& topic, std::int32_t partition, std::int32_t node);
   /// The node, or -1 while there is none.
   KAWAIT_DECL std::int32_t leader(const std::string& topic, std::int32_t partition) const;
@@ -110,9 +111,10 @@ class broker {
   /// Consumers are sent to this follower (KIP-392), whatever their rack. Nothing: by rack again.
   KAWAIT_DECL void set_preferred_replica(const std::string& topic, std::int32_t partition, std::optional<std::int32_t> node);
   /// Cuts the node's connections and refuses new ones. Its partitions get other leaders, where there are replicas, unless told
-  /// otherwise; groups another coordinator.
+  /// otherwise; groups another coordinator, as by set_coordinator(). While no node is up, no session ends.
   KAWAIT_DECL void stop_node(std::int32_t node, bool move_leaders = true);
-  /// It is not frozen any more, either, and has forgotten its fetch sessions. Nothing happens if it is up.
+  /// It is not frozen any more, either, and has forgotten its fetch sessions. Nothing happens if it is up. Throws
+  /// std::system_error, and it stays down, if its address was taken meanwhile.
   KAWAIT_DECL void start_node(std::int32_t node);
   /// As SIGSTOP does: connections stay, and are opened, but nothing is served until thaw_node().
   KAWAIT_DECL void freeze_node(std::int32_t node);
@@ -122,12 +124,14 @@ class broker {
   /// Closes the connections over which nothing was asked or answered for so long, as connections.max.idle.ms does. How many.
   KAWAIT_DECL std::size_t close_idle_connections(std::chrono::milliseconds idle);
   /// The node goes to another address of a network in memory, as a container does that is started anew: its connections are cut,
-  /// the old address is nobody's, metadata tells the new one. Throws kawait::error(errc::invalid_config) over real sockets.
+  /// the old address is nobody's, metadata tells the new one. Throws kawait::error(errc::invalid_config) over real sockets,
+  /// std::system_error if something listens at the new address.
   KAWAIT_DECL void move_node(std::int32_t node, const std::string& host);
   KAWAIT_DECL bool has_bootstrap_name() const;
   /// Whether broker_options::bootstrap_name resolves to anything.
   KAWAIT_DECL void set_name_resolves(bool yes);
-  /// While held, metadata tells the leaders and their epochs as they were when it began, whatever becomes of them.
+  /// While held, metadata tells the leaders and their epochs as they were when it began, whatever becomes of them; of one that
+  /// is down, that there is none.
   KAWAIT_DECL void hold_metadata(bool yes);
   /// The node forgets its fetch sessions, as a restarted one has.
   KAWAIT_DECL void forget_fetch_sessions(std::int32_t node);
@@ -144,6 +148,7 @@ class broker {
   KAWAIT_DECL bool remove_member(std::string_view group, std::string_view member_id);
   /// The node that coordinates groups and transactions; by default the first that is up.
   KAWAIT_DECL std::int32_t coordinator() const;
+  /// The new one gives sessions and revocations their full time again, as Kafka's does.
   KAWAIT_DECL void set_coordinator(std::int32_t node);
   /// The offset that a group has committed.
   KAWAIT_DECL std::optional<std::int64_t> committed(std::string_view group, const std::string& topic, std::int32_t partition);

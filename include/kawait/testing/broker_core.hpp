@@ -122,6 +122,8 @@ class core : public std::enable_shared_from_this<core> {
   }
   KAWAIT_DECL void topics_changed();
   KAWAIT_DECL std::int32_t coordinator_node() const;
+  /// After nodes came or went, or another was chosen: if the coordinator is another one now, it takes over.
+  KAWAIT_DECL void hand_groups_over();
   KAWAIT_DECL std::int64_t wall_ms();
   KAWAIT_DECL uuid random_uuid();
   KAWAIT_DECL cluster_topic& topic(const std::string& name);
@@ -225,8 +227,10 @@ class core : public std::enable_shared_from_this<core> {
   std::map<api_key, std::size_t> counts;
   std::map<std::uint64_t, std::shared_ptr<connection>> connections;
   std::map<std::int32_t, std::shared_ptr<loopback_listener>> listeners;
+  std::map<std::int32_t, std::uint64_t> memory_listeners;  // their numbers in the network in memory
   std::uint64_t last_connection = 0;
   std::int32_t chosen_coordinator = -1;
+  std::int32_t coordinating = -1;  // the node that has the groups; -1: none
   bool closed = false;
 };
 

@@ -47,6 +47,8 @@ class consumer_group {
 
   /// Time-outs of sessions and revocations, regular expressions that are resolved by now.
   KAWAIT_DECL void advance(const group_context& ctx);
+  /// Another coordinator has read the group from the log, where no timers are: all begin anew.
+  KAWAIT_DECL void restart_timers(const group_context& ctx);
   /// Nothing happens before; it may be that nothing does then either. machine::never: nothing is due.
   machine::time_point next() const noexcept { return next_; }
 

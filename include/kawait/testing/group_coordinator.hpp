@@ -95,6 +95,12 @@ class group_coordinator {
   /// When tick() may have something to do. Nothing: never, as things are.
   KAWAIT_DECL std::optional<time_point> next() const;
 
+  /// There is no coordinator: no time passes for groups, and nobody can join, until load().
+  KAWAIT_DECL void unload(time_point now);
+  /// There is one again, or another. It knows all that the last one did but how long members have been silent: sessions and
+  /// revocations have their full time again, as in Kafka.
+  KAWAIT_DECL void load(time_point now);
+
   // --- To look at. A group that is not there has epoch -1 and no members.
   KAWAIT_DECL std::vector<std::string> groups() const;
   KAWAIT_DECL std::vector<member_view> members(std::string_view group) const;
@@ -193,6 +199,7 @@ class group_coordinator {
   std::vector<scripted> scripted_;
   std::deque<std::string> kept_;  // what the last answer points to
   std::uint64_t made_ids_ = 0;
+  bool loaded_ = true;
 };
 
 }  // namespace kawait::testing

@@ -82,10 +82,14 @@ class memory_network final : public net::network {
   explicit memory_network(net::time_point start = {}) : trace_(start) {}
 
   /// `host` is an address, or a name that then needs none. The coroutine starts anew for each connection; what it throws leaves
-  /// the world's run. Replaces an earlier listener.
-  KAWAIT_DECL void listen(const std::string& host, std::uint16_t port, acceptor serve, pipe_options options = pipe_options());
-  /// New connections are refused; open ones stay.
+  /// the world's run. Its number, from 1. Throws std::system_error, asio::error::address_in_use, if something listens there; a
+  /// black hole does not.
+  KAWAIT_DECL std::uint64_t listen(const std::string& host, std::uint16_t port, acceptor serve,
+                                   pipe_options options = pipe_options());
+  /// New connections are refused; open ones stay. Whoever listens there, or only the listener of this number.
   KAWAIT_DECL void stop_listening(const std::string& host, std::uint16_t port);
+  KAWAIT_DECL void stop_listening(const std::string& host, std::uint16_t port, std::uint64_t number);
+  KAWAIT_DECL bool is_taken(const std::string& host, std::uint16_t port) const;
   /// Attempts get no answer until their deadline.
   KAWAIT_DECL void black_hole(const std::string& host, std::uint16_t port);
   /// Asked about every attempt to connect there, whether something listens or not. Empty: all is well.
@@ -107,6 +111,7 @@ class memory_network final : public net::network {
   struct listener {
     std::shared_ptr<acceptor> serve;  // Null: a black hole.
     pipe_options options;
+    std::uint64_t number = 0;
   };
 
   KAWAIT_DECL asio::awaitable<failure> follow(connection_plan plan, net::address where, net::time_point deadline);
@@ -116,6 +121,7 @@ class memory_network final : public net::network {
   std::map<key, connection_decision> decisions_;
   std::map<key, std::size_t> attempts_;
   std::map<std::string, std::vector<std::string>> names_;
+  std::uint64_t last_listener_ = 0;
   std::uint32_t next_port_ = 40000;
 };
 

@@ -95,6 +95,9 @@ class partition_log {
   /// Below it every transaction is decided.
   KAWAIT_DECL std::int64_t last_stable_offset() const;
   std::int32_t leader_epoch() const noexcept { return epoch_; }
+  /// Whether the high watermark has come to where the leader's epoch begins. Until then it may lie below what readers were told
+  /// by the leader before, and the new one does not say where the end is (KIP-207).
+  bool knows_end() const { return high_watermark() >= epoch_start_; }
 
   /// From the batch that holds `offset` on, at most `max_bytes`, cut anywhere. If the first batch is longer: all of it if
   /// `first_whole`, else nothing.
@@ -152,6 +155,7 @@ class partition_log {
   std::int64_t start_ = 0;
   std::int64_t end_ = 0;
   std::int32_t epoch_ = 0;
+  std::int64_t epoch_start_ = 0;
   std::optional<std::int64_t> held_;
 };
 

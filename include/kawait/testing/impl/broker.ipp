@@ -3,6 +3,7 @@
 #include <kawait/testing/broker.hpp>
 
 #include <stdexcept>
+#include <system_error>
 
 #include <kawait/testing/broker_core.hpp>
 #include <kawait/testing/world.hpp>
@@ -153,6 +154,7 @@ KAWAIT_DECL void broker::stop_node(std::int32_t node, bool move_leaders) {
   core_->cluster.nodes().at(node);
   core_->cluster.node(node)->up = false;
   if (move_leaders) core_->cluster.leave(node);
+  core_->hand_groups_over();
   core_->stop_listening(node);
   core_->cut(node);
 }
@@ -161,11 +163,12 @@ KAWAIT_DECL void broker::start_node(std::int32_t node) {
   core_->cluster.nodes().at(node);
   cluster_node& n = *core_->cluster.node(node);
   if (n.up) return;
+  core_->listen(node);  // first, since somebody else may have its address by now
   n.up = true;
   n.frozen = false;
   n.sessions.evict_all();
   core_->cluster.enter(node);
-  core_->listen(node);
+  core_->hand_groups_over();
   core_->touch();
 }
 
@@ -197,6 +200,9 @@ KAWAIT_DECL void broker::move_node(std::int32_t node, const std::string& host) {
   core_->cluster.nodes().at(node);
   core_->memory();
   cluster_node& n = *core_->cluster.node(node);
+  if (n.host != host && core_->memory().is_taken(host, n.port)) {
+    throw std::system_error(std::error_code(asio::error::address_in_use), net::host_port(host, n.port).to_string());
+  }
   core_->stop_listening(node);
   core_->watch_connections(node, false);
   core_->cut(node);
@@ -240,6 +246,7 @@ KAWAIT_DECL std::int32_t broker::coordinator() const { return core_->coordinator
 KAWAIT_DECL void broker::set_coordinator(std::int32_t node) {
   core_->cluster.nodes().at(node);
   core_->chosen_coordinator = node;
+  core_->hand_groups_over();
 }
 
 KAWAIT_DECL failure broker::add_member(std::string_view group, scripted_member member) {

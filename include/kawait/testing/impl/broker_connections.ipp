@@ -37,12 +37,13 @@ KAWAIT_DECL void core::listen(std::int32_t id) {
   cluster_node& n = *cluster.node(id);
   if (!options.loopback) {
     const std::weak_ptr<core> weak = weak_from_this();
-    memory().listen(n.host, n.port, [weak, id](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
+    auto serve_node = [weak, id](std::unique_ptr<net::transport> stream) -> asio::awaitable<void> {
       std::shared_ptr<core> self = weak.lock();
       if (!self) co_return;
       auto serving = serve(std::move(self), id, std::move(stream));
       co_await std::move(serving);
-    });
+    };
+    memory_listeners[id] = memory().listen(n.host, n.port, std::move(serve_node));
     return;
   }
   auto l = std::make_shared<loopback_listener>(executor);
@@ -60,7 +61,11 @@ KAWAIT_DECL void core::listen(std::int32_t id) {
 KAWAIT_DECL void core::stop_listening(std::int32_t id) {
   cluster_node& n = *cluster.node(id);
   if (!options.loopback) {
-    if (auto* memory = dynamic_cast<memory_network*>(&env.net())) memory->stop_listening(n.host, n.port);
+    auto* memory = dynamic_cast<memory_network*>(&env.net());
+    const auto own = memory_listeners.find(id);
+    if (!memory || own == memory_listeners.end()) return;
+    memory->stop_listening(n.host, n.port, own->second);  // another broker may have taken the address since
+    memory_listeners.erase(own);
     return;
   }
   const auto found = listeners.find(id);

@@ -42,6 +42,7 @@ KAWAIT_DECL core::core(asio::any_io_executor e, broker_options o)
 KAWAIT_DECL void core::open() {
   for (const auto& [id, n] : cluster.nodes()) listen(id);
   publish_name();
+  coordinating = coordinator_node();
   kawait::detail::spawn(executor, run_group(shared_from_this()));
 }
 
@@ -90,6 +91,13 @@ KAWAIT_DECL void core::topics_changed() {
 KAWAIT_DECL std::int32_t core::coordinator_node() const {
   const auto chosen = cluster.nodes().find(chosen_coordinator);
   return chosen != cluster.nodes().end() && chosen->second.up ? chosen_coordinator : cluster.first_up();
+}
+
+KAWAIT_DECL void core::hand_groups_over() {
+  const std::int32_t node = coordinator_node();
+  if (std::exchange(coordinating, node) == node) return;
+  node < 0 ? groups.unload(env.now()) : groups.load(env.now());
+  touch();
 }
 
 KAWAIT_DECL std::int64_t core::wall_ms() {

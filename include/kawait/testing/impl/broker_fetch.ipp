@@ -86,6 +86,8 @@ KAWAIT_DECL void core::read(const fetch_wish& w, const messages::fetch_request& 
     out.error_code = number_of(e);
     g.urgent = true;
   };
+  // An error by a fault is of the partitions: an incremental fetch names none, and means all of its session, which goes on.
+  if (in.refused != kafka_error::none) return fail(in.refused);
   const cluster_topic* t = cluster.by_id(w.partition.topic_id);
   const cluster_partition* p = t ? t->find(w.partition.partition) : nullptr;
   if (!p) {
@@ -179,8 +181,8 @@ KAWAIT_DECL asio::awaitable<void> core::answer_fetch(connection& c, incoming& in
     co_return;
   }
   messages::fetch_response r;
-  if (in.refused != kafka_error::none) {
-    r = refuse(q, in.refused, in);
+  if (is_of_session(in.refused)) {
+    r.error_code = number_of(in.refused);
     encode(*this, in, r, in.version, out);
     co_return;
   }
@@ -191,10 +193,11 @@ KAWAIT_DECL asio::awaitable<void> core::answer_fetch(connection& c, incoming& in
   auto ctx = sessions.begin(env.now(), q.session_id, q.session_epoch, by_id, std::move(wishes), forgotten);
   const auto throttle = throttles.find(api_key::fetch);
   const bool throttled = throttle != throttles.end() && throttle->second.count() > 0;
+  const bool sound = in.refused == kafka_error::none;
   gathered g;
   if (ctx.kind == fetch_sessions::kind::error) {
     r.error_code = number_of(ctx.error);
-  } else if (throttled) {
+  } else if (throttled && sound) {
     // Empty, but the session went on.
     r.session_id = ctx.session_id;
   } else {

@@ -25,9 +25,26 @@ KAWAIT_DECL protocol::offset_commit_response core::on(const protocol::offset_com
   return groups.commit(env.now(), q, in.version);
 }
 
+/// As if a transaction that commits the partition's offset were under way; a partition that has another error keeps it.
+inline void make_unstable(protocol::offset_fetch_response::partition& p) {
+  if (p.error_code != 0) return;
+  p.error_code = number_of(kafka_error::unstable_offset_commit);
+  p.committed_offset = -1;
+  p.committed_leader_epoch = -1;
+  p.metadata = "";
+}
+
 KAWAIT_DECL protocol::offset_fetch_response core::on(const protocol::offset_fetch_request& q, incoming& in) {
   if (in.node != coordinator_node()) return refuse(q, kafka_error::not_coordinator, in);
-  return groups.fetch_offsets(env.now(), q, in.version);
+  auto r = groups.fetch_offsets(env.now(), q, in.version);
+  if (in.refused != kafka_error::unstable_offset_commit) return r;
+  // By a fault. An offset is unstable, never a group: what is wrong with a group as a whole is told first.
+  for (auto& g : r.groups) {
+    for (auto& t : g.topics) {
+      for (auto& p : t.partitions) make_unstable(p);
+    }
+  }
+  return r;
 }
 
 KAWAIT_DECL messages::describe_groups_response core::on(const messages::describe_groups_request& q, incoming& in) {

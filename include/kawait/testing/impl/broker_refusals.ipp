@@ -211,25 +211,10 @@ inline messages::describe_groups_response refuse(const messages::describe_groups
   return r;
 }
 
-/// Of the session if it is an error of sessions, else of each partition.
-inline messages::fetch_response refuse(const messages::fetch_request& q, kafka_error e, incoming&) {
-  messages::fetch_response r;
-  const bool of_session = e == kafka_error::fetch_session_id_not_found || e == kafka_error::invalid_fetch_session_epoch ||
-                          e == kafka_error::fetch_session_topic_id_error;
-  if (of_session || q.topics.empty()) r.error_code = number_of(e);
-  if (of_session) return r;
-  for (const auto& asked : q.topics) {
-    auto& t = r.responses.emplace_back();
-    t.name = asked.name;
-    t.topic_id = asked.topic_id;
-    for (const auto& p : asked.partitions) {
-      auto& out = t.partitions.emplace_back();
-      out.partition_index = p.partition;
-      out.error_code = number_of(e);
-      out.high_watermark = -1;
-    }
-  }
-  return r;
+/// Errors of a fetch session; any other is one of partitions.
+inline bool is_of_session(kafka_error e) {
+  return e == kafka_error::fetch_session_id_not_found || e == kafka_error::invalid_fetch_session_epoch ||
+         e == kafka_error::fetch_session_topic_id_error;
 }
 
 }  // namespace kawait::testing::broker_detail

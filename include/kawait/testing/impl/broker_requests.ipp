@@ -30,6 +30,12 @@ bool decode(const incoming& in, Request& q) {
   return !r.bad();
 }
 
+/// Whether the API has a way of its own to say so, besides the error in every place for one.
+template <class Request>
+bool tells_itself(kafka_error e) {
+  return std::is_same_v<Request, protocol::offset_fetch_request> && e == kafka_error::unstable_offset_commit;
+}
+
 template <class Request>
 void answer_with(core& owner, incoming& in, reply& out) {
   Request q;
@@ -37,7 +43,8 @@ void answer_with(core& owner, incoming& in, reply& out) {
     out.close = true;
     return;
   }
-  typename Request::response r = in.refused == kafka_error::none ? owner.on(q, in) : refuse(q, in.refused, in);
+  const bool served = in.refused == kafka_error::none || tells_itself<Request>(in.refused);
+  typename Request::response r = served ? owner.on(q, in) : refuse(q, in.refused, in);
   if constexpr (std::is_same_v<Request, protocol::consumer_group_heartbeat_request>) {
     if (in.edits && in.edits->edit(r) && in.edits->struck) in.edits->struck();
   }

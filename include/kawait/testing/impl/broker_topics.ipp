@@ -24,7 +24,12 @@ inline void describe(core& owner, const cluster_topic& t, protocol::metadata_res
     if (owner.held_leaders && owner.held_leaders->contains(key)) {
       std::tie(o.leader_id, o.leader_epoch) = owner.held_leaders->at(key);
     }
-    if (o.leader_id < 0) o.error_code = number_of(kafka_error::leader_not_available);
+    // Nobody is told to go to a node that is not among the brokers of the same answer.
+    const cluster_node* leading = owner.cluster.node(o.leader_id);
+    if (!leading || !leading->up) {
+      o.leader_id = -1;
+      o.error_code = number_of(kafka_error::leader_not_available);
+    }
     o.replica_nodes = p.replicas;
     for (const std::int32_t r : p.replicas) {
       const cluster_node* n = owner.cluster.node(r);
@@ -177,6 +182,12 @@ KAWAIT_DECL messages::list_offsets_request::response core::on(const messages::li
       out.error_code = number_of(e);
       if (e != kafka_error::none) continue;
       const auto found = p->log.offset_for(a.timestamp, q.isolation_level == 1);
+      // Neither the end, nor that there is no such record: it may be among those that the last leader had shown already.
+      const bool needs_end = a.timestamp == -1 || (found.offset < 0 && a.timestamp >= -3);
+      if (needs_end && !p->log.knows_end()) {
+        out.error_code = number_of(in.version >= 5 ? kafka_error::offset_not_available : kafka_error::leader_not_available);
+        continue;
+      }
       out.offset = found.offset;
       out.timestamp = found.timestamp;
       if (in.version >= 4) out.leader_epoch = found.leader_epoch;

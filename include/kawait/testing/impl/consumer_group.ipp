@@ -209,6 +209,16 @@ KAWAIT_DECL void consumer_group::advance(const group_context& ctx) {
   for (const auto& id : expired) remove(ctx, members_.at(id));
 }
 
+KAWAIT_DECL void consumer_group::restart_timers(const group_context& ctx) {
+  next_ = machine::never;
+  resolving_.reset();  // the next heartbeat begins it again
+  for (auto& [id, m] : members_) {
+    m.session_ends = ctx.now + ctx.options.session_timeout;
+    due(m.session_ends);
+    if (m.state == reconciliation::unrevoked) await_revocation(ctx, m);
+  }
+}
+
 KAWAIT_DECL bool consumer_group::expire(const group_context& ctx, std::string_view member_id) {
   const auto it = members_.find(member_id);
   if (it == members_.end()) return false;

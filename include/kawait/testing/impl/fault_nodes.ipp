@@ -115,9 +115,17 @@ inline bool lose_follower(state& s) {
 // Only where clients can find them again: whoever knows but addresses that nobody has any more is lost.
 inline bool move(state& s, const std::vector<std::int32_t>& nodes) {
   if (nodes.empty() || !s.network || !s.cluster->has_bootstrap_name()) return false;
-  const std::string net = "10.1." + std::to_string(++s.last_subnet % 256) + ".";
-  for (const std::int32_t node : nodes) s.cluster->move_node(node, net + std::to_string(node));
-  return true;
+  const auto taken = [&s](const std::string& net, std::int32_t node) {
+    return s.network->is_taken(net + std::to_string(node), s.cluster->address(node).port);
+  };
+  for (int tries = 0; tries < 256; ++tries) {
+    const std::string net = "10.1." + std::to_string(++s.last_subnet % 256) + ".";
+    // Another cluster of the world may have moved there.
+    if (std::any_of(nodes.begin(), nodes.end(), [&](std::int32_t node) { return taken(net, node); })) continue;
+    for (const std::int32_t node : nodes) s.cluster->move_node(node, net + std::to_string(node));
+    return true;
+  }
+  return false;
 }
 
 inline bool lose_name(state& s) {

@@ -50,12 +50,13 @@ KAWAIT_DECL group_coordinator::time_point group_coordinator::earliest() const {
 }
 
 KAWAIT_DECL std::optional<group_coordinator::time_point> group_coordinator::next() const {
-  const auto at = earliest();
+  const auto at = loaded_ ? earliest() : machine::never;
   return at == machine::never ? std::nullopt : std::optional(at);
 }
 
 /// Event by event, or a long pause would find the sessions of scripted members expired that would have lived on.
 KAWAIT_DECL void group_coordinator::pass(time_point until) {
+  if (!loaded_) return;
   for (auto at = earliest(); at <= until; at = earliest()) {
     for (auto& s : scripted_) {
       if (s.due <= at) beat(s, at, s.member.acknowledges);
@@ -70,6 +71,20 @@ KAWAIT_DECL void group_coordinator::pass(time_point until) {
 KAWAIT_DECL void group_coordinator::tick(time_point now) {
   kept_.clear();
   pass(now);
+}
+
+KAWAIT_DECL void group_coordinator::unload(time_point now) {
+  tick(now);
+  loaded_ = false;
+}
+
+KAWAIT_DECL void group_coordinator::load(time_point now) {
+  tick(now);
+  loaded_ = true;
+  for (auto& [id, e] : groups_) {
+    if (e.members) e.members->restart_timers(context(now));
+  }
+  for (auto& s : scripted_) s.due = std::max(s.due, now);
 }
 
 // --- Heartbeats.

@@ -116,6 +116,7 @@ KAWAIT_DECL std::vector<protocol::heartbeat_topic> group_coordinator::topics_of(
 KAWAIT_DECL failure group_coordinator::add_member(time_point now, std::string_view group, scripted_member member) {
   kept_.clear();
   pass(now);
+  if (!loaded_) return failure(kafka_error::coordinator_not_available);
   scripted s;
   s.group = std::string(group);
   s.member = std::move(member);

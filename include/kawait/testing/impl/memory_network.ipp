@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <deque>
+#include <system_error>
 
 #include <kawait/testing/memory_network.hpp>
 
@@ -225,18 +226,34 @@ KAWAIT_DECL memory_pipe::memory_pipe(const asio::any_io_executor& executor, std:
   second = std::make_unique<detail::memory_transport>(there, back, std::move(first_name), options);
 }
 
-KAWAIT_DECL void memory_network::listen(const std::string& host, std::uint16_t port, acceptor serve, pipe_options options) {
+KAWAIT_DECL std::uint64_t memory_network::listen(const std::string& host, std::uint16_t port, acceptor serve,
+                                                 pipe_options options) {
+  if (is_taken(host, port)) {
+    throw std::system_error(std::error_code(asio::error::address_in_use), net::host_port(host, port).to_string());
+  }
   listener& l = listeners_[key(host, port)];
   l.serve = std::make_shared<acceptor>(std::move(serve));
   l.options = options;
+  l.number = ++last_listener_;
+  return l.number;
 }
 
 KAWAIT_DECL void memory_network::stop_listening(const std::string& host, std::uint16_t port) {
   listeners_.erase(key(host, port));
 }
 
+KAWAIT_DECL void memory_network::stop_listening(const std::string& host, std::uint16_t port, std::uint64_t number) {
+  const auto found = listeners_.find(key(host, port));
+  if (found != listeners_.end() && found->second.number == number) listeners_.erase(found);
+}
+
+KAWAIT_DECL bool memory_network::is_taken(const std::string& host, std::uint16_t port) const {
+  const auto found = listeners_.find(key(host, port));
+  return found != listeners_.end() && found->second.serve;
+}
+
 KAWAIT_DECL void memory_network::black_hole(const std::string& host, std::uint16_t port) {
-  listeners_[key(host, port)].serve.reset();
+  listeners_[key(host, port)] = listener();
 }
 
 KAWAIT_DECL void memory_network::set_connection_faults(const std::string& host, std::uint16_t port, connection_decision decide) {

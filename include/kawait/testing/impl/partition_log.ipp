@@ -213,6 +213,7 @@ KAWAIT_DECL void partition_log::truncate(std::int64_t offset) {
   end_ = first == batches_.size() ? offset : batches_[first].base;
   batches_.erase(batches_.begin() + static_cast<std::ptrdiff_t>(first), batches_.end());
   start_ = std::min(start_, end_);
+  epoch_start_ = std::min(epoch_start_, end_);
   std::erase_if(epochs_, [&](const auto& e) { return e.second >= end_ && e.second != 0; });
   std::erase_if(aborted_, [&](const aborted_range& a) { return a.last >= end_; });
   std::erase_if(decided_, [&](const decided_transaction& d) { return d.marker >= end_; });
@@ -248,6 +249,7 @@ KAWAIT_DECL std::int64_t partition_log::delete_records(std::int64_t before) {
 
 KAWAIT_DECL void partition_log::begin_epoch(std::int32_t epoch) {
   epoch_ = epoch;
+  epoch_start_ = end_;
   // An epoch in which nothing was written leaves no trace.
   std::erase_if(epochs_, [&](const auto& e) { return e.second >= end_; });
   epochs_[epoch] = end_;
