@@ -25,7 +25,7 @@ std::string allowed(const kawait::property_info& p) {
 int main() {
   std::cout << "# Properties\n\n"
                "By Kafka's names where Kafka has one: `config::set`, `load_file`, `load_environment` (`KAWAIT_CONFIG_GROUP_ID` for `group.id`).\n"
-               "`kawait::config` has a typed setter for each. This page is what `examples/properties` prints.\n\n"
+               "`kawait::config` has a typed setter for most. This page is what `examples/properties` prints.\n\n"
                "| property | type | default | allowed | meaning |\n|---|---|---|---|---|\n";
   for (const kawait::property_info& p : kawait::properties()) {
     std::cout << "| `" << p.name << "` | " << name_of(p.type) << " | " << (p.standard.empty() ? "none" : p.standard) << " | " << allowed(p)

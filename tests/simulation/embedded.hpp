@@ -39,6 +39,12 @@ inline testing::broker_options nodes(std::int32_t count, std::int32_t replicatio
   return o;
 }
 
+inline testing::broker_options by_name(std::int32_t count) {
+  testing::broker_options o = nodes(count);
+  o.bootstrap_name = "kafka";
+  return o;
+}
+
 /// A reader of partitions of "orders" without a group, all batches of which are done at once.
 struct assigned {
   assigned(testing::world& w, const testing::broker& b, std::vector<std::int32_t> partitions, kawait::config c)

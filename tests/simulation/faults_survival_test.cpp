@@ -126,12 +126,6 @@ struct scene {
   int produced = 0;
 };
 
-testing::broker_options by_name(std::int32_t count) {
-  testing::broker_options o = nodes(count);
-  o.bootstrap_name = "kafka";
-  return o;
-}
-
 /// Lets a fault strike a group at work a few times; what some need so that they can.
 void let_strike(scene& s, const fault_info& f) {
   const std::set<std::string_view> of_joins{"unstable-offset", "offset-pending", "duplicate-assignment", "lost-join-answer"};

@@ -10,12 +10,6 @@
 namespace embedded {
 namespace {
 
-testing::broker_options by_name(std::int32_t count) {
-  testing::broker_options o = nodes(count);
-  o.bootstrap_name = "kafka";
-  return o;
-}
-
 TEST_CASE("moves: a cluster whose nodes all have other addresses is found again by its name") {
   testing::world w;
   testing::broker b(w, by_name(2));

@@ -156,6 +156,22 @@ TEST_CASE("control batches move the position and are never handed out", "[stream
   CHECK(r.stream->tracker().committable() == kawait::offset_and_epoch(4, 0));
 }
 
+// Committed with the record's epoch, the place behind the marker would look like one that a truncation took.
+TEST_CASE("a place behind a control batch of a newer leader is of that leader's epoch", "[stream]") {
+  rig r;
+  r.flow_from(0);
+  batch_builder data(0);
+  data.leader_epoch(3).producer(77).transactional().add("k", "v");
+  auto marker = kawait::tests::control_batch(1, 77, wire::control_type::commit);
+  marker[15] = std::byte{4};  // partitionLeaderEpoch's last byte: no checksum covers it
+  r.fetched(joined({data.build(), marker}));
+  held l = r.take();
+  REQUIRE(l);
+  CHECK(l->next_offset == 2);
+  r.give_back(std::move(l));
+  CHECK(r.stream->tracker().committable() == kawait::offset_and_epoch(2, 4));
+}
+
 TEST_CASE("under read_committed aborted transactions are skipped", "[stream]") {
   rig r;
   r.read_committed = GENERATE(true, false);

@@ -60,7 +60,8 @@ inline void add_fetch_properties(std::vector<property_info>& all) {
           {"fetch.max.wait.ms", milliseconds, "500", 0, int_max, "", "How long a broker may wait for fetch.min.bytes."},
           {"max.partition.fetch.bytes", bytes, "1048576", 1, int_max, "", "Of one partition in one response."},
           {"fetch.buffer.bytes", bytes, "33554432", mebibyte, tebibyte, "",
-           "Fetched and decompressed data of all partitions, read or not. May be exceeded by one response and one decompressed batch."},
+           "Fetched and decompressed data of all partitions, read or not. May be exceeded by one response, the batch that is being "
+           "decompressed, and batches larger than a partition's share: one a partition."},
           {"decompression.limit.bytes", bytes, "67108864", mebibyte, tebibyte, "",
            "The most that one record batch may decompress to; more is an error."},
       });

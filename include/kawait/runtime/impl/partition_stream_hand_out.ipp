@@ -64,7 +64,8 @@ KAWAIT_DECL result<std::unique_ptr<lease>> partition_stream::take(const hand_out
 KAWAIT_DECL void partition_stream::hand_out(lease& l) {
   l.info = info_;
   l.stream = weak_from_this();
-  l.ticket = tracker_.open(l.first_offset, l.next_offset, l.segments.back().header.leader_epoch);
+  // The epoch is that of what ends at next_offset: with an older one a broker would take our place for one behind a truncation.
+  l.ticket = tracker_.open(l.first_offset, l.next_offset, l.last_epoch);
   if (KAWAIT_MUTANT(commits_what_is_handed_out)) tracker_.done(l.ticket, l.next_offset);
   leased_bytes_ += l.charge;
   gate_.enter();  // open: the stream has not ended
