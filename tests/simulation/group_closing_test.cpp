@@ -232,18 +232,6 @@ TEST_CASE("closed twice, and by a handler's end", "[group]") {
   CHECK(!s.is_member(a));
 }
 
-// Nothing of the work in hand is committed any more, and who closes is who has to know.
-TEST_CASE("closed, and refused for good meanwhile: the close tells it, too", "[group]") {
-  story s;
-  actor& a = s.join("a");
-  work_without_end(s, a);
-  a.close();
-  s.next(api_key::consumer_group_heartbeat, {answer_with(kafka_error::group_authorization_failed)});
-  REQUIRE(s.until([&] { return a.closed && a.has_ended; }, 10s));
-  CHECK(*a.closed == kafka_error::group_authorization_failed);
-  CHECK(a.error() == kafka_error::group_authorization_failed);
-}
-
 // The end that a throwing handler makes has 30 s; who closes meanwhile has told how long he has.
 TEST_CASE("closed while another close is under way: the earlier deadline is kept", "[group]") {
   const auto first = GENERATE(10s, 30s);

@@ -185,8 +185,8 @@ TEST_CASE("observed: a consumer that is destroyed has lost what it had", "[group
 }
 
 TEST_CASE("observed: what was set and has no effect, as the consumer starts", "[group]") {
+  std::vector<std::string> warnings;  // the consumer's end is told, too
   story s;
-  std::vector<std::string> warnings;
   const auto sink = [&warnings](kawait::log_level, std::string_view line) { warnings.emplace_back(line); };
   auto config = s.settings("a");
   config.set("group.protocol.type", "consumer").add_observer(std::make_shared<kawait::log_observer>(sink, kawait::log_level::warn));

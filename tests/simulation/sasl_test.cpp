@@ -71,6 +71,29 @@ TEST_CASE("a member with a wrong password ends after as many tries as are allowe
   }
 }
 
+// Nothing of the work in hand is committed any more, and who closes is who has to know.
+TEST_CASE("a close during which the login is refused for good tells so", "[sasl]") {
+  testing::world w;
+  testing::broker b(w, guarded(3s));
+  b.create_topic("orders", 1);
+  b.append("orders", 0, numbers(10));
+  reader m(w, alice(b, "PLAIN"));
+  m.consumer.subscribe("orders");
+  m.handle([](kawait::partition p) -> asio::awaitable<void> {
+    auto batch = co_await p.async_next();
+    co_await kawait::sleep_for(20s);
+    batch->done();
+  });
+  w.advance(2s);
+  b.set_faults([&](const testing::request_view& r) {
+    return r.api == api_key::sasl_authenticate ? fault::answer_with(kafka_error::sasl_authentication_failed) : fault();
+  });
+  m.close();
+  REQUIRE(w.run_until([&] { return m.closed.has_value(); }, 1min));
+  CHECK(*m.closed == kawait::errc::authentication_failed);
+  CHECK(b.committed("g", "orders", 0).value_or(0) == 0);
+}
+
 TEST_CASE("a password that is changed and changed back is forgiven, within the tries", "[sasl]") {
   testing::world w;
   testing::broker b(w, guarded());
