@@ -158,21 +158,6 @@ TEST_CASE("no second handler of a partition starts before the first has ended", 
   CHECK(most == 1);
 }
 
-TEST_CASE("a lost commit answer holds back the heartbeat that gives the partition up", "[consumer]") {
-  kawait::testing::world w;
-  kafka k(w, 1);
-  k.append_numbers(0, 10);
-  k.assign(0, {0});
-  k.commit_delay = 10s;  // longer than the heartbeat interval
-  member m(w);
-  m.start();
-  REQUIRE(w.run_until([&] { return m.total() == 10; }));
-  k.assign(0, {});
-  REQUIRE(w.run_until([&] { return k.heartbeats.back().owned && k.heartbeats.back().owned->empty() && k.heartbeats.back().epoch > 0; }));
-  REQUIRE(k.commits.size() == 1);
-  CHECK(k.commits[0].at <= k.heartbeats.back().at);
-}
-
 TEST_CASE("a handler that throws ends all in order and the exception comes out", "[consumer]") {
   kawait::testing::world w;
   kafka k(w, 2);
