@@ -230,7 +230,6 @@ asio::awaitable<void> killed_member(scenario& s) {
     EVENTUALLY(a.consumer.assignment().size() == 2 && b.owned().size() == 2);
     const std::size_t before = s.log.records();
     EVENTUALLY(s.log.records() > before + 200);
-    asio::cancellation_signal abrupt;
     kawait::consumer gone(std::move(a.consumer));
     CHECK_FALSE(gone.assignment().empty());
   }
