@@ -13,6 +13,7 @@ namespace {
 
 std::atomic<std::size_t> count{0};
 std::atomic<std::size_t> largest{0};
+std::atomic<std::size_t> blocks_in_use{0}, bytes_in_use{0};
 
 void add(std::size_t size) noexcept {
   count.fetch_add(1, std::memory_order_relaxed);
@@ -27,6 +28,10 @@ std::string_view wanted;  // by the one thread that looks for it
 std::size_t times = 0;
 
 [[gnu::noinline]] void give_back(void* p) noexcept {
+  if (p) {
+    blocks_in_use.fetch_sub(1, std::memory_order_relaxed);
+    bytes_in_use.fetch_sub(malloc_usable_size(p), std::memory_order_relaxed);
+  }
   if (p && !wanted.empty()) {
     const std::string_view held(static_cast<const char*>(p), malloc_usable_size(p));
     if (held.find(wanted) != std::string_view::npos) ++times;
@@ -39,6 +44,8 @@ std::size_t times = 0;
 namespace counted {
 
 std::size_t allocations() noexcept { return count.load(std::memory_order_relaxed); }
+std::size_t blocks() noexcept { return blocks_in_use.load(std::memory_order_relaxed); }
+std::size_t bytes() noexcept { return bytes_in_use.load(std::memory_order_relaxed); }
 std::size_t take_largest() noexcept { return largest.exchange(0); }
 void look_for(std::string_view text) noexcept {
   wanted = text;
@@ -53,8 +60,11 @@ shortage::~shortage() { until_short = nullptr; }
 [[gnu::noinline]] void* operator new(std::size_t size) {
   add(size);
   if (is_short()) throw std::bad_alloc();
-  if (void* const p = std::malloc(size > 0 ? size : 1)) return p;
-  throw std::bad_alloc();
+  void* const p = std::malloc(size > 0 ? size : 1);
+  if (!p) throw std::bad_alloc();
+  blocks_in_use.fetch_add(1, std::memory_order_relaxed);
+  bytes_in_use.fetch_add(malloc_usable_size(p), std::memory_order_relaxed);
+  return p;
 }
 [[gnu::noinline]] void operator delete(void* p) noexcept { give_back(p); }
 [[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { give_back(p); }

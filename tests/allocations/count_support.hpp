@@ -7,6 +7,9 @@ namespace counted {
 
 /// How often memory was allocated so far: by operator new, or, as Asio does for its frames, by aligned_alloc.
 std::size_t allocations() noexcept;
+/// What is in use of operator new's: how many allocations, and of how many bytes.
+std::size_t blocks() noexcept;
+std::size_t bytes() noexcept;
 /// The largest allocation since the last call of this.
 std::size_t take_largest() noexcept;
 /// From now on counts, for found(), the memory given back to operator delete that holds the text; empty: no more.

@@ -144,12 +144,11 @@ asio::awaitable<void> cancelled_twice(scenario& s) {
   EVENTUALLY(told.step == 1);
   m.cancel();
   co_await sleep_for(100ms);
-  const auto second = clock::now();
   m.cancel();
   co_await m.ended();
-  CHECK(clock::now() - second < 5s);
   CHECK(m.outcome() == asio::error::operation_aborted);
   CHECK(told.code == asio::error::operation_aborted);  // the handler was cancelled at its work
+  CHECK_FALSE(told.finished);
   CHECK(told.stale);
   const std::int64_t offset = co_await committed_of(s, t);
   CHECK(offset == -1);

@@ -39,11 +39,20 @@ std::uint16_t port_of(const cluster& nodes, int node) {
   return all->at(static_cast<std::size_t>(node - 1)).port;
 }
 
+asio::awaitable<void> in_sync(admin& a, std::string topic) {
+  const auto limit = clock::now() + patience;
+  bool is_so = co_await a.is_in_sync(topic);
+  while (!is_so) {
+    if (clock::now() > limit) throw std::runtime_error(topic + " has not all replicas in sync within a minute");
+    co_await sleep_for(50ms);
+    is_so = co_await a.is_in_sync(topic);
+  }
+}
+
 asio::awaitable<void> nearer(scenario& s, cluster& nodes, int& dead) {
   const std::string topic = unique_name("nearer");
   co_await s.admin.create_topic(topic, 1);
-  bool in_sync = false;
-  while (!in_sync) in_sync = co_await s.admin.is_in_sync(topic);
+  co_await in_sync(s.admin, topic);
   const int leader = co_await s.admin.leader_of(topic, 0);
   const int follower = leader % 3 + 1;
   config c = s.settings();

@@ -112,13 +112,13 @@ asio::awaitable<void> seeks_to(scenario& s) {
   co_await s.admin.create_topic(topic, 1);
   const std::int64_t now = wall_clock_ms();
   for (int i = 0; i < 10; ++i) {
-    const std::vector<std::int64_t> one_time(1, now - 3'600'000 + i * 1000);
+    const std::vector<std::int64_t> one_time(1, now - 3'600'000 + i * 60'000);
     auto bytes = timed(one_time);
     co_await s.admin.produce(topic, 0, std::move(bytes));
   }
   co_await s.admin.delete_records(topic, 0, 2);
   config c = s.settings();
-  c.fetch_max_wait(5s);  // a parked fetch must not hold a seek back
+  c.fetch_max_wait(30s);  // a parked fetch must not hold a seek back
   reader& r = s.make<reader>(s.executor(), c);
   const std::vector<topic_partition> one = {topic_partition(topic, 0)};
   r.consumer.assign(one);
@@ -126,13 +126,13 @@ asio::awaitable<void> seeks_to(scenario& s) {
   co_await r.assigned(1);
   const auto p = r.at(0);
   const auto began = clock::now();
-  p.seek_to(at(now - 3'600'000 + 4500));  // before the first read
+  p.seek_to(at(now - 3'600'000 + 270'000));  // before the first read
   std::int64_t first = co_await first_of(p);
   CHECK(first == 5);
   p.seek_to_beginning();
   first = co_await first_of(p);
   CHECK(first == 2);
-  p.seek_to(at(now - 3'600'000 + 9000));
+  p.seek_to(at(now - 3'600'000 + 540'000));
   first = co_await first_of(p);
   CHECK(first == 9);
   for (const bool by_time : {true, false}) {
@@ -149,11 +149,11 @@ asio::awaitable<void> seeks_to(scenario& s) {
     first = co_await first_of(p);
     CHECK(first == end);
   }
-  CHECK(clock::now() - began < 4s);
+  CHECK(clock::now() - began < 15s);
   co_await r.consumer.async_close();
 
   config back = s.settings();
-  back.auto_offset_reset(by_duration(3597s));
+  back.auto_offset_reset(by_duration(57min));
   reader& recent = s.make<reader>(s.executor(), back);
   recent.consumer.assign(one);
   recent.start();

@@ -123,7 +123,7 @@ asio::awaitable<void> seeks(scenario& s) {
   load& l = s.make<load>(s.admin, topic, 2);
   co_await l.add(1000, 50);
   config c = s.settings();
-  c.fetch_max_wait(5s);  // a parked fetch must not hold a seek back
+  c.fetch_max_wait(30s);  // a parked fetch must not hold a seek back
   reader& r = s.make<reader>(s.executor(), c);
   const std::vector<topic_partition> two = {topic_partition(topic, 0), topic_partition(topic, 1)};
   r.consumer.assign(two);
@@ -142,11 +142,11 @@ asio::awaitable<void> seeks(scenario& s) {
   }
   p.seek(999);
   co_await read_range(p, 999, 1000);
-  // The fetch is parked at the broker now, for up to five seconds: what is sought is served beside it.
+  // The fetch is parked at the broker now, for up to thirty seconds: what is sought is served beside it.
   const auto began = clock::now();
   p.seek(10);
   co_await read_range(p, 10, 1000);
-  CHECK(clock::now() - began < 4s);
+  CHECK(clock::now() - began < 15s);
   CHECK(p.position() == 1000);
   CHECK(p.lag() == 0);
   p.seek(400);

@@ -62,7 +62,7 @@ class Member:
     def __init__(self, number, command, directory, stage, work_takes, carry):
         self.name = f"{stage.name}-{number}"
         self.stage, self.work_takes, self.carry = stage, work_takes, carry
-        self.owned = {}  # ownership: [partition, the next offset]
+        self.owned = {}  # ownership: [partition, the next offset, what was committed before]
         self.ending = self.killed = False  # told to; by a signal that leaves it no time
         self.is_stopped = False
         self.errors = Path(directory) / f"{self.name}.err"
@@ -101,10 +101,9 @@ class Member:
                 self._deliver(number, rest)
 
     def _own(self, number, partition):
-        if partition in [p for p, _ in self.owned.values()]:
+        if partition in [p for p, _, _ in self.owned.values()]:
             self.stage.complain("order", f"{self.name}: partition {partition} is assigned while its last handler runs")
-        self.owned[number] = [partition, None]
-        self.stage.own()
+        self.owned[number] = [partition, None, self.stage.own(partition)]
 
     def _end(self, number, reason):
         if self.owned.pop(number, None) is None:
@@ -116,10 +115,11 @@ class Member:
         if number not in self.owned or not pairs:
             self.stage.complain("order", f"{self.name}: a batch of {len(pairs)} of ownership {number}, which has ended")
             return
-        partition, expected = self.owned[number]
+        partition, expected, before = self.owned[number]
         split = [pair.split(b":") for pair in pairs]
         offsets, values = [int(offset) for offset, _ in split], [value for _, value in split]
-        behind = self.stage.deliver(f"{self.name}, partition {partition}", partition, expected, offsets, values)
+        behind = self.stage.deliver(f"{self.name}, partition {partition}", partition, expected, offsets, values,
+                                    before)
         self.owned[number][1] = behind
 
         def acknowledged():

@@ -29,6 +29,7 @@ class Stage:
         self.done = [Ranges() for _ in range(partitions)]
         self.values = [[] for _ in range(partitions)]  # by offset
         self.committed = [0] * partitions
+        self.set_back = [0] * partitions  # how often a partition's committed offset was seen to move back
         self.complaints = {}
         self.counted = {}
         self.delivered = self.ownerships = self.lost = self.looks = self.moved_back = 0
@@ -44,16 +45,19 @@ class Stage:
         kept, more = self.complaints.get(rule, []), self.counted.get(rule, 0) - self.KEPT
         return kept + [f"{self.name}: and {more} more"] if more > 0 else kept
 
-    def own(self):
+    def own(self, partition):
+        """What deliver() wants to know of the look before an ownership began: the offset committed, and how often it had moved back."""
         with self.lock:
             self.ownerships += 1
+            return self.committed[partition], self.set_back[partition]
 
     def lose(self):
         with self.lock:
             self.lost += 1
 
-    def deliver(self, who, partition, expected, offsets, values):
-        """Gives the offset that the ownership's next batch has to begin with. `expected`: None for its first."""
+    def deliver(self, who, partition, expected, offsets, values, before=(0, 0)):
+        """Gives the offset that the ownership's next batch has to begin with. `expected`: None for its first. `before`: what own()
+        gave."""
         with self.lock:
             self.delivered += len(offsets)
             first, behind = offsets[0], offsets[0] + len(offsets)
@@ -61,6 +65,10 @@ class Stage:
                 self.complain("order", f"{who}: expected {expected}, was given {first} to {offsets[-1]}, {len(offsets)} records")
             if expected is None and first > self.done[partition].until:
                 self.complain("start", f"{who}: began at {first}, all is done only to {self.done[partition].until}")
+            # But a coordinator that was stopped may answer once more with what it knew, which a look has then seen move back.
+            committed, set_back = before
+            if expected is None and first < committed and set_back == self.set_back[partition]:
+                self.complain("repeats", f"{who}: began at {first}, committed before was {committed}")
             known = self.values[partition]
             if first > len(known):
                 self.complain("start", f"{who}: {first}, when nobody had {len(known)}")
@@ -84,6 +92,7 @@ class Stage:
                 if offset > self.done[partition].until:
                     self.complain("committed", f"{partition}: committed {offset}, done only to {self.done[partition].until}")
                 self.moved_back += offset < self.committed[partition]
+                self.set_back[partition] += offset < self.committed[partition]
                 self.committed[partition] = offset
 
 
@@ -96,6 +105,11 @@ def self_test():
         "order": lambda s: (s.deliver("m", 0, None, [0, 2], [b"a", b"c"])),
         "order ": lambda s: (s.deliver("m", 0, None, [0], [b"a"]), s.deliver("m", 0, 1, [0], [b"a"])),
         "start": lambda s: (s.deliver("m", 0, None, [0], [b"a"]), s.deliver("n", 0, None, [1], [b"b"])),
+        "repeats": lambda s: (s.deliver("m", 0, None, [0, 1], [b"a", b"b"]), s.allow(0, 0, 2), s.look({0: 2}),
+                              s.deliver("n", 0, None, [1], [b"b"], s.own(0))),
+        " ": lambda s: (s.deliver("m", 0, None, [0, 1], [b"a", b"b"]), s.allow(0, 0, 2), s.look({0: 2}),
+                        s.deliver("n", 0, None, [2], [b"c"], s.own(0)), before := s.own(0), s.look({0: 1}),
+                        s.deliver("o", 0, None, [1], [b"b"], before)),
         "bytes": lambda s: (s.deliver("m", 0, None, [0], [b"a"]), s.deliver("n", 0, None, [0], [b"b"])),
         "committed": lambda s: (s.deliver("m", 0, None, [0, 1], [b"a", b"b"]), s.allow(0, 0, 1), s.look({0: 2})),
         "committed ": lambda s: (s.allow(0, 1, 2), s.look({0: 1})),

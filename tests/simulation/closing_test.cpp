@@ -62,6 +62,7 @@ TEST_CASE("a handler that closes the consumer before the others have begun", "[c
   REQUIRE(w.run_until([&] { return ended; }, 1min));
   CHECK(!thrown);
   CHECK(begun >= 1);
+  CHECK(begun < 3);
 }
 
 TEST_CASE("a leader that sends its readers to a node that nobody knows is not asked again without pause", "[reading]") {

@@ -152,25 +152,19 @@ TEST_CASE("no second handler of a partition starts before the first has ended", 
   });
   REQUIRE(w.run_until([&] { return running == 1 && k.commits.size() == 1; }, 2h));
   k.append_numbers(0, 10);
-  REQUIRE(w.run_until([&] { return runs == 1; }));
+  const std::size_t heartbeats = k.heartbeats.size();
   k.heartbeat_errors.push_back(kafka_error::unknown_member_id);
+  // The partition is the member's again long before the handler's hour is over.
+  const auto is_back = [&] {
+    return std::any_of(k.heartbeats.begin() + static_cast<std::ptrdiff_t>(heartbeats), k.heartbeats.end(), [](const auto& h) { return h.epoch == 0; });
+  };
+  REQUIRE(w.run_until(is_back, 1min));
+  w.advance(2min);
+  CHECK(k.heartbeats.back().epoch > 0);
+  CHECK(running == 1);
+  CHECK(runs == 1);
   REQUIRE(w.run_until([&] { return runs == 2; }, 5h));
   CHECK(most == 1);
-}
-
-TEST_CASE("a lost commit answer holds back the heartbeat that gives the partition up", "[consumer]") {
-  kawait::testing::world w;
-  kafka k(w, 1);
-  k.append_numbers(0, 10);
-  k.assign(0, {0});
-  k.commit_delay = 10s;  // longer than the heartbeat interval
-  member m(w);
-  m.start();
-  REQUIRE(w.run_until([&] { return m.total() == 10; }));
-  k.assign(0, {});
-  REQUIRE(w.run_until([&] { return k.heartbeats.back().owned && k.heartbeats.back().owned->empty() && k.heartbeats.back().epoch > 0; }));
-  REQUIRE(k.commits.size() == 1);
-  CHECK(k.commits[0].at <= k.heartbeats.back().at);
 }
 
 TEST_CASE("a handler that throws ends all in order and the exception comes out", "[consumer]") {

@@ -9,10 +9,42 @@
 #include <utility>
 #include <vector>
 
+#include <kawait/protocol/codec.hpp>
+#include <kawait/protocol/fetch.hpp>
+
 #include "simulation/embedded.hpp"
 
 namespace embedded {
 namespace {
+
+TEST_CASE("fetch sizes: what is set of sizes and waits is what a fetch asks for", "[sizes]") {
+  testing::world w;
+  testing::broker b(w.executor());
+  b.create_topic("orders", 3);
+  std::vector<kawait::protocol::fetch_request> asked;
+  b.set_faults([&](const testing::request_view& r) {
+    if (r.api == api_key::fetch) {
+      REQUIRE(!kawait::protocol::decode_request(asked.emplace_back(), r.body, r.version));
+    }
+    return fault();
+  });
+  kawait::config settings = plain();
+  settings.fetch_min_bytes(1'237).fetch_max_bytes(54'321).fetch_max_wait(617ms).max_partition_fetch_bytes(7'919);
+  assigned r(w, b, {0, 1, 2}, settings);
+  REQUIRE(w.run_until([&] { return !asked.empty() && !asked.back().topics.empty(); }, 10s));
+  const auto& first = asked.back();
+  CHECK(first.min_bytes == 1'237);
+  CHECK(first.max_bytes == 54'321);
+  CHECK(first.max_wait_ms == 617);
+  std::size_t partitions = 0;
+  for (const auto& t : first.topics) {
+    for (const auto& p : t.partitions) {
+      ++partitions;
+      CHECK(p.partition_max_bytes == 7'919);
+    }
+  }
+  CHECK(partitions == 3);
+}
 
 TEST_CASE("fetch sizes: a partition whose batches exceed max.partition.fetch.bytes keeps moving beside busy ones", "[sizes]") {
   constexpr std::size_t large = 100'000, small = 1'000, limit = 4'096;

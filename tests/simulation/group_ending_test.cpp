@@ -4,6 +4,9 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 
+#include <kawait/protocol/codec.hpp>
+#include <kawait/protocol/offset_commit.hpp>
+
 #include "simulation/group_story.hpp"
 
 namespace embedded {
@@ -154,11 +157,33 @@ TEST_CASE("events: a revocation that nobody claims begins at half the deadline",
   }
 }
 
+/// Whether it commits one of these partitions of "orders".
+bool names_one_of(const testing::request_view& r, const index_set& partitions) {
+  kawait::protocol::offset_commit_request q;
+  REQUIRE(!kawait::protocol::decode_request(q, r.body, r.version));
+  for (const auto& t : q.topics) {
+    for (const auto& p : t.partitions) {
+      if (partitions.contains(p.partition_index)) return true;
+    }
+  }
+  return false;
+}
+
 TEST_CASE("events: at the deadline a held batch turns stale, and the next owner begins", "[group]") {
   for (const auto g : generations) {
     CAPTURE(static_cast<int>(g));
     listening t(g);
     const kawait::event revoked = t.a.last(kind::revoked);
+    index_set given_up;
+    for (const auto& p : revoked.partitions) given_up.insert(p.index());
+    std::size_t commits = 0, theirs = 0;  // of a, and those that name what it gives up
+    t.s.otherwise = [&](const testing::request_view& r) {
+      if (r.api == api_key::offset_commit && r.client_id == "a") {
+        ++commits;
+        theirs += names_one_of(r, given_up) ? 1 : 0;
+      }
+      return fault();
+    };
     std::optional<std::error_code> claimed;
     t.a.consumer.async_incremental_unassign(revoked.revocation, [&](std::error_code ec) { claimed = ec; });
     t.s.world.advance(26s);
@@ -177,10 +202,13 @@ TEST_CASE("events: at the deadline a held batch turns stale, and the next owner 
     CHECK(t.a.count(kind::lost) == 0);
     REQUIRE(t.s.until([&] { return t.s.log.records() == 20; }, 10s));
     for (const ownership& o : t.s.log.all()) CHECK(o.first == 10);
-    // Done too late: it must not become a commit.
+    // Done too late: it must not become a commit. What is done of the others does.
+    const std::size_t before = theirs, all_before = commits;
     for (auto& batch : t.a.batches) batch.done();
     t.a.batches.clear();
     t.s.world.advance(20s);
+    CHECK(commits > all_before);
+    CHECK(theirs == before);
     CHECK(!*t.a.ended);
   }
 }

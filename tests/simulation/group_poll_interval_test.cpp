@@ -1,5 +1,8 @@
 // max.poll.interval.ms: a member that keeps a partition and does not work on it leaves, and is back when its application moves again.
 
+#include <kawait/protocol/codec.hpp>
+#include <kawait/protocol/consumer_group_heartbeat.hpp>
+
 #include "simulation/group_story.hpp"
 #include "simulation/handlers.hpp"
 
@@ -12,6 +15,35 @@ void take_one(reader& r, std::optional<kawait::batch>& in_hand) {
   r.consumer.async_next([&](std::error_code ec, kawait::batch b) {
     if (!ec) in_hand.emplace(std::move(b));
   });
+}
+
+/// What members said when they joined, in milliseconds.
+std::vector<std::int32_t> told_rebalance_times(const kawait::config& settings) {
+  story s(1);
+  std::vector<std::int32_t> told;
+  s.otherwise = [&](const testing::request_view& r) {
+    if (testing::heartbeat_kind_of(r) == testing::heartbeat_kind::join) {
+      kawait::protocol::consumer_group_heartbeat_request q;
+      REQUIRE(!kawait::protocol::decode_request(q, r.body, r.version));
+      told.push_back(q.rebalance_timeout_ms);
+    }
+    return fault();
+  };
+  kawait::config c = settings;
+  actor& a = s.join("a", c.bootstrap_servers(s.broker.bootstrap()));
+  REQUIRE(s.until([&] { return s.is_member(a); }, 1min));
+  return told;
+}
+
+TEST_CASE("the rebalance time-out that a member joins with is max.poll.interval.ms, unless it is set") {
+  const std::int32_t by_default = 5 * 60'000;
+  kawait::config c;
+  c.group_id("g");
+  CHECK(told_rebalance_times(c) == std::vector{by_default});
+  c.max_poll_interval(37s);
+  CHECK(told_rebalance_times(c) == std::vector{37'000});
+  c.rebalance_timeout(41s);
+  CHECK(told_rebalance_times(c) == std::vector{41'000});
 }
 
 TEST_CASE("work within max.poll.interval keeps a member, however slow it is") {
