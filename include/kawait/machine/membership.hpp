@@ -32,6 +32,9 @@ enum class leave_kind {
   remain_in_group  ///< A dynamic member says nothing and stays until its session ends; a static one leaves for a while.
 };
 
+/// What drains gets nine tenths of a time-out: the rest is for saying that it has.
+inline milliseconds drain_time(milliseconds timeout) { return timeout * 9 / 10; }
+
 struct member_options {
   std::string group_id;
   std::string member_id;  ///< Made by the client, once per consumer, kept across rejoins.

@@ -10,6 +10,7 @@
 
 #include <kawait/core/result.hpp>
 #include <kawait/machine/coordinator.hpp>
+#include <kawait/machine/final_error.hpp>
 #include <kawait/net/broker_pool.hpp>
 #include <kawait/net/timer.hpp>
 #include <kawait/runtime/options.hpp>
@@ -35,8 +36,6 @@ class coordinator_driver {
   void on_commit_sent(const std::shared_ptr<net::connection>& connection) { committing_ = connection; }
   /// Closes the connection on which a commit is unanswered, whatever else is pending on it.
   KAWAIT_DECL void cut(const failure& why);
-  /// Whether asking again is in vain: what the broker refuses for good, or cannot do.
-  KAWAIT_DECL static bool is_final(const failure& why);
   /// From now on a coordinator that is not known, or could not be reached, is not looked for: who waits for one is told at once.
   KAWAIT_DECL void stop_searching();
   void resume_searching() noexcept {

@@ -64,7 +64,7 @@ KAWAIT_DECL void membership::set_target(const response::assigned& assignment, ti
 KAWAIT_DECL void membership::adopt(const heartbeat& asked, const response::assigned& assignment, time_point now) {
   set_target(assignment, now);
   // The broker's clock of the rebalance time-out is already running.
-  const time_point deadline = now + options_.rebalance_timeout * 9 / 10;
+  const time_point deadline = now + drain_time(options_.rebalance_timeout);
   auto revoked = drain([this](const topic_id_partition& p) { return target_.count(p) == 0; }, deadline);
   const bool giving_up = std::any_of(leases_.begin(), leases_.end(), [](const auto& l) { return !l.second.is_held(); });
   if (!revoked.empty()) outbox_.push_back(revoke_partitions(std::move(revoked), deadline));

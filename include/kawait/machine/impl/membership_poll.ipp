@@ -55,7 +55,7 @@ KAWAIT_DECL membership::effect membership::poll_leaving(time_point now) {
   // The leave says what was given up, so that all of it waits for the last. Who keeps one beyond its time is expelled, and may commit
   // nothing of the others: so the first one's is everyone's. Also that of what is released, and was not acknowledged yet; where it has
   // passed, half of what the broker grants beyond it.
-  time_point deadline = std::min(now + options_.rebalance_timeout * 9 / 10, next_deadline());
+  time_point deadline = std::min(now + drain_time(options_.rebalance_timeout), next_deadline());
   for (const auto& [partition, each] : leases_) {
     const auto* const r = std::get_if<released>(&each.phase);
     if (r == nullptr) continue;

@@ -31,7 +31,7 @@ KAWAIT_DECL failure offset_query::resolve(const cluster& metadata) {
     if (e.told) continue;
     const topic_partition& name = e.wanted.partition;
     const failure said(make_error_code(metadata.topic_error(name.topic)), name.to_string());
-    if (said && detail::is_final(said)) return said;
+    if (said && is_final(said)) return said;
     std::optional<topic_id_partition> id;
     const auto topic = metadata.id_of(name.topic);
     if (topic && std::cmp_less(name.partition, metadata.partition_count(*topic))) id.emplace(*topic, name.partition);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <kawait/core/mutation.hpp>
+#include <kawait/machine/final_error.hpp>
 #include <kawait/machine/position_finder.hpp>
 
 #include <algorithm>
@@ -8,12 +9,6 @@
 namespace kawait::machine {
 
 namespace detail {
-
-/// Whether no retry can mend it. What a broken connection did is always tried again.
-inline bool is_final(const failure& why) {
-  if (why.code.category() == kafka_category()) return why.code == condition::fatal;
-  return why.code == errc::unsupported_broker;
-}
 
 /// The same of what a leader says, as in Java: an error that it does not expect, and any that is not known, may pass.
 inline bool is_final_of_leader(const failure& why) {
@@ -73,7 +68,7 @@ KAWAIT_DECL void position_finder::on_committed(entry& e, const told& t, time_poi
   }
   if (KAWAIT_MUTANT(resets_on_an_error)) return start(e.lease, reset_question());
   const failure why(make_error_code(t.error), "committed offset");
-  if (detail::is_final(why)) return finish(e, not_found{e.lease, why});
+  if (is_final(why)) return finish(e, not_found{e.lease, why});
   // Also when the topic is unknown to the coordinator: it may only not have heard of it yet.
   refresh_ |= t.error == kafka_error::unknown_topic_id || t.error == kafka_error::unknown_topic_or_partition;
   retry(e, now, random_bits);
@@ -89,7 +84,7 @@ KAWAIT_DECL void position_finder::on_offset_fetch_failed(const failure& why, tim
 
 KAWAIT_DECL void position_finder::on_group_error(const sent& request, const failure& why, time_point now,
                                                  std::uint64_t random_bits) {
-  if (detail::is_final(why)) return fail_all(request, why);
+  if (is_final(why)) return fail_all(request, why);
   ask_again(request);
   const bool is_first = group_pause_.attempts() == 0;
   group_from_ = now + group_pause_.next(random_bits);
@@ -136,7 +131,7 @@ KAWAIT_DECL void position_finder::on_leader_failed(node_states& nodes, std::int3
                                                    std::uint64_t random_bits) {
   const auto request = take_sent(nodes, node);
   if (!request) return;
-  if (detail::is_final(why)) return fail_all(*request, why);
+  if (is_final(why)) return fail_all(*request, why);
   ask_again(*request);
   node_state& state = nodes.at(node);
   state.from = now + state.pause.next(random_bits);

@@ -104,7 +104,7 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
     auto connection = co_await coordinator_.async_get(deadline);
     if (stopped_) break;
     if (connection) round.set_rules(detail::rules_of(**connection));
-    if (!connection && coordinator_driver::is_final(connection.error())) round.fail(connection.error());
+    if (!connection && machine::is_final(connection.error())) round.fail(connection.error());
     round.refuse_replaced(metadata_.cluster());
     // From here to the encoding of the request nothing suspends: a lease that the machine finds held now is held when the request
     // takes its place on the connection, before any heartbeat that gives the partition up.
@@ -143,7 +143,7 @@ KAWAIT_DECL asio::awaitable<void> commit_driver::send(machine::commit_round& rou
   if (answer) {
     round.on_response(answer->message, environment_.now(), environment_.random());
     if (round.doubts_topics()) metadata_.request_refresh();
-  } else if (coordinator_driver::is_final(answer.error())) {
+  } else if (machine::is_final(answer.error())) {
     round.fail(answer.error());
   } else {
     round.on_disconnected(environment_.now(), environment_.random());

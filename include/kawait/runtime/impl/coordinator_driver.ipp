@@ -35,11 +35,6 @@ KAWAIT_DECL void coordinator_driver::cut(const failure& why) {
   if (const auto connection = committing_.lock()) connection->close(why);
 }
 
-KAWAIT_DECL bool coordinator_driver::is_final(const failure& why) {
-  if (why.code == errc::unsupported_broker) return true;
-  return why.code.category() == kafka_category() && why.code == condition::fatal;
-}
-
 KAWAIT_DECL void coordinator_driver::stop_searching() {
   if (life_ != life::searching) return;
   life_ = life::as_known;

@@ -159,7 +159,7 @@ KAWAIT_DECL void engine::begin_close(milliseconds timeout, machine::leave_kind k
   if (std::holds_alternative<created>(state_)) finish({});
   timeout = bounded(timeout);
   const net::time_point now = environment_.now();
-  const net::time_point drain_deadline = now + timeout * 9 / 10;  // the rest is for the leave
+  const net::time_point drain_deadline = now + machine::drain_time(timeout);
   if (auto* const before = std::get_if<closing>(&state_)) {
     // Who closes what ends by itself already (for_each_* of which a handler threw) may be in more of a hurry.
     if (drain_deadline >= before->drain_deadline) return;

@@ -120,7 +120,7 @@ KAWAIT_DECL asio::awaitable<result<engine::committed_offsets>> engine::committed
     const failure& why = told.error();
     if (why.code == kafka_error::not_coordinator || why.code == kafka_error::coordinator_not_available) coordinator_.forget();
     const net::time_point again = environment_.now() + pause.next(environment_.random());
-    if (is_over() || coordinator_driver::is_final(why) || again >= deadline) co_return told;
+    if (is_over() || machine::is_final(why) || again >= deadline) co_return told;
     while (!is_over() && environment_.now() < again) {
       co_await over_.wait_until(again);
       const auto state = co_await asio::this_coro::cancellation_state;

@@ -78,7 +78,7 @@ KAWAIT_DECL void engine::on_assigned(const machine::assign_partitions& assigned)
 
 // The partition came back while work of its earlier lease is still in hand: two handlers of one partition never run side by side.
 KAWAIT_DECL asio::awaitable<void> engine::announce_after(stream_ptr predecessor, stream_ptr stream) {
-  const net::time_point deadline = environment_.now() + options_.rebalance_time() * 9 / 10;
+  const net::time_point deadline = environment_.now() + machine::drain_time(options_.rebalance_time());
   while (!predecessor->work().is_drained() && !is_over() && !KAWAIT_MUTANT(runs_two_handlers)) {
     // A handler's return is awaited however long it takes; unreleased batches only until their leases are stale for good.
     if (mode_ == reading_mode::handlers) {

@@ -108,7 +108,7 @@ KAWAIT_DECL asio::awaitable<failure> engine::unsubscribe(milliseconds timeout) {
   auto mine = departure_;
   if (!mine) {
     mine = departure_ = std::make_shared<departure>();
-    mine->drain_deadline = now + timeout * 9 / 10;  // the rest is for the leave
+    mine->drain_deadline = now + machine::drain_time(timeout);
     tasks_.spawn(watch_departure(mine));
   }
   while (!mine->has_left && !is_over()) {

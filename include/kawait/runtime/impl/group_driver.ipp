@@ -99,11 +99,11 @@ KAWAIT_DECL asio::awaitable<void> group_driver::heartbeat(machine::send_heartbea
       co_return;
     }
     why = std::move(answer).error();
-    if (!coordinator_driver::is_final(why)) coordinator_.on_disconnected();
+    if (!machine::is_final(why)) coordinator_.on_disconnected();
   } else {
     why = std::move(connection).error();
   }
-  if (coordinator_driver::is_final(why)) {
+  if (machine::is_final(why)) {
     host_.on_group_failed(why);
     co_return;
   }
