@@ -38,7 +38,7 @@ struct ownership {
   bool sought = false;      ///< The next delivery begins wherever it likes.
   bool began = false;       ///< There was a delivery.
   std::uint64_t turn = 0;   ///< Counts seeks and resets: what was handed out before no longer counts for commits.
-  std::uint64_t resets = 0; ///< That the consumer had told at the last delivery.
+  std::uint64_t resets = 0, seen_resets = 0;  ///< That the consumer has told, and had at the last delivery.
   time_point turned{};
   std::int64_t base = -1, next = -1;   ///< What was handed out in this turn.
   std::map<std::int64_t, std::int64_t> done;  ///< [from, to), merged.
@@ -46,6 +46,8 @@ struct ownership {
   int in_hand = 0;
 
   bool is_live() const noexcept { return at != phase::over; }
+  /// What is delivered next begins elsewhere, and that was told.
+  bool is_reset() const noexcept { return resets != seen_resets; }
   void mark(std::int64_t from, std::int64_t to);
   bool is_done(std::int64_t offset) const;
 };
@@ -65,7 +67,6 @@ struct client {
   bool closing = false;
   std::optional<bool> only_of_gone;  ///< What failed in closing: whether all of it were commits of topics that are deleted.
   std::string id;                 ///< Of the member.
-  std::uint64_t resets = 0;
   std::vector<std::shared_ptr<ownership>> owned;
   std::map<kawait::topic_id_partition, int> handlers;
   std::optional<time_point> last_heartbeat;
@@ -152,6 +153,7 @@ class oracle {
   void on_drained(client& c, const kawait::observer::drained& e);
   void on_lost(client& c, const kawait::observer::lost& e);
   void on_delivered(client& c, const kawait::observer::delivered& e);
+  void on_reset(client& c, std::string_view words);
   void check_delivered(client& c, ownership& o, const kawait::observer::delivered& e);
   void begin_turn(ownership& o, std::int64_t at);
 

@@ -90,7 +90,9 @@ class oracle::watcher final : public kawait::observer {
   void on_disconnected(const disconnected& e) override { oracle_.reach("disconnected: " + e.reason.code.message()); }
   void on_warned(const warned& e) override {
     const std::error_code code = e.reason.code;
-    if (code == kawait::kafka_error::offset_out_of_range || code == kawait::errc::log_truncated) ++client_.resets;
+    if (code == kawait::kafka_error::offset_out_of_range || code == kawait::errc::log_truncated) {
+      oracle_.on_reset(client_, e.reason.words);
+    }
     oracle_.reach("warning: " + code.message());
     tell("warning: " + e.reason.to_string());
   }
@@ -137,7 +139,6 @@ void oracle::on_assigned(client& c, const kawait::observer::assigned& e) {
     o->where = ledger_.current_id(p);
     o->epoch = e.member_epoch;
     o->since = world_.now();
-    o->resets = c.resets;
     c.owned.push_back(std::move(o));
   }
 }
@@ -178,7 +179,7 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
     if (!e.outcome && o->in_hand > 0) {
       fail(invariant::drained_first, c.name + " gave " + o->name.to_string() + " up with work in hand, before the deadline");
     }
-    const bool has_turned = o->turn > 0 || o->resets != c.resets;  // what was done before counts no more
+    const bool has_turned = o->turn > 0 || o->is_reset();  // what was done before counts no more
     if (!e.outcome && !c.manual && o->began && !has_turned && is_sound(book_of(*o)) && !plan_.is_hostile() && served_in_time_) {
       // What is done is committed: the low-water mark of this stay. A commit that is served late takes one back that came after it.
       const auto committed = broker_.committed(group, o->name.topic, o->name.partition);
@@ -206,6 +207,14 @@ void oracle::on_lost(client& c, const kawait::observer::lost& e) {
   }
 }
 
+// The words begin with the partition's name: another's position stays what it was.
+void oracle::on_reset(client& c, std::string_view words) {
+  const std::string_view name = words.substr(0, words.find(' '));
+  for (const auto& o : c.owned) {
+    if (o->is_live() && o->name.to_string() == name) ++o->resets;
+  }
+}
+
 void oracle::begin_turn(ownership& o, std::int64_t at) {
   ++o.turn;
   o.turned = world_.now();
@@ -227,13 +236,13 @@ void oracle::on_delivered(client& c, const kawait::observer::delivered& e) {
   }
   check_delivered(c, *o, e);
   o->next = e.next_offset;
-  o->resets = c.resets;
+  o->seen_resets = o->resets;
   o->began = true;
 }
 
 void oracle::check_delivered(client& c, ownership& o, const kawait::observer::delivered& e) {
   const std::string what = c.name + " delivers of " + e.partition.to_string() + " from " + std::to_string(e.first_offset);
-  if (o.sought || o.resets != c.resets) return begin_turn(o, e.first_offset);
+  if (o.sought || o.is_reset()) return begin_turn(o, e.first_offset);
   const book* b = book_of(o);
   if (!o.began) {
     const auto committed = broker_.committed(group, e.partition.topic, e.partition.partition);

@@ -185,7 +185,7 @@ void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offs
   // One that was refused is said again, though the position is another by now.
   const bool none_was_refused = plan_.faults.empty() && plan_.answers_lost_percent == 0;
   const auto late = none_was_refused ? lag() : lag() + 10s;
-  if (o->resets != c.resets || (o->turned != time_point() && o->turned + late > world_.now())) return;
+  if (o->is_reset() || (o->turned != time_point() && o->turned + late > world_.now())) return;
   if (o->committed > offset) fail(invariant::committed_is_done, what + " after " + std::to_string(o->committed));
   o->committed = std::max(o->committed, offset);
   const book* b = book_of(*o);
@@ -252,7 +252,7 @@ void oracle::on_list_offsets(client& c, const request_view& v) {
       const topic_partition name(std::string(t.name), p.partition_index);
       const ownership* o = c.live(name);
       const auto committed = broker_.committed(group, name.topic, name.partition);
-      if (!o || o->sought || o->turn > 0 || o->resets != c.resets || !committed || p.timestamp >= 0) continue;
+      if (!o || o->sought || o->turn > 0 || o->is_reset() || !committed || p.timestamp >= 0) continue;
       if (!is_sound(book_of(*o))) continue;
       if (broker_.group().owner(group, name) != c.id) continue;  // one that was expelled, and is yet to hear of it
       if (o->committed >= 0) continue;  // its own, of this stay
