@@ -36,8 +36,10 @@ struct book {
   std::int64_t end = 0;
   bool truncated = false;
   bool sought = false;  ///< By a handler.
+  bool reset = false;   ///< A consumer has told that it goes on elsewhere.
   bool gone = false;  ///< The topic id is.
-  /// A late commit was taken: of an earlier topic's of its name (before Kafka 4.2), or behind newer ones. It may be read from there.
+  /// A commit was taken late: of an earlier topic's of its name (before Kafka 4.2), or given up by who sent it, behind newer ones.
+  /// Who begins may have been told the newer one, or this one.
   bool inherits = false;
 };
 

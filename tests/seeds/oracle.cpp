@@ -6,9 +6,13 @@ namespace seeds {
 
 using namespace std::chrono_literals;
 using kawait::topic_id_partition;
+using kawait::topic_partition;
 using phase = ownership::phase;
 
 namespace {
+
+/// The fault's longest, and the time until somebody looks.
+constexpr auto slowest_request = 10s + 250ms;
 
 /// Nothing delays what is sent, or has it served later.
 bool is_prompt(const plan& p) {
@@ -124,7 +128,9 @@ bool oracle::is_sound(const book* b) const {
 void oracle::check_committed() {
   for (const heir& h : std::exchange(heirs_, {})) {
     book* const b = ledger_.current(h.name);
-    if (b && broker_.committed(group, h.name.topic, h.name.partition) == h.offset) b->inherits = true;
+    const auto committed = broker_.committed(group, h.name.topic, h.name.partition);
+    if (!b || committed != h.offset) continue;
+    if (!h.is_late || *committed < checked_[*ledger_.current_id(h.name)]) b->inherits = true;
   }
   for (const suspicion& s : std::exchange(suspicions_, {})) {
     const auto now = broker_.committed(group, s.name.topic, s.name.partition);
@@ -145,10 +151,28 @@ void oracle::check_committed() {
                                            std::to_string(e->offset) + " was not done");
       }
     }
-    // A commit that was given up, and served behind a newer one: who began again was told the newer one, and reads from there.
-    if (*committed < checked && !b.sought) b.inherits = true;
+    if (*committed < checked) on_moved_back(b, checked, *committed);
     checked = *committed;
   }
+}
+
+void oracle::on_moved_back(book& b, std::int64_t from, std::int64_t to) {
+  if (!is_sound(&b) || b.sought || b.reset) return;
+  if (was_given_up(b.name, to)) {
+    b.inherits = true;
+    return;
+  }
+  fail(invariant::commits_of_owned, b.name.to_string() + " was committed at " + std::to_string(from) + ", and then at " +
+                                        std::to_string(to));
+}
+
+// A commit is made, and held back by the fault; its time passes; whoever sent it closes the connection, and commits anew, and more; then
+// the first is served.
+bool oracle::was_given_up(const topic_partition& p, std::int64_t offset) const {
+  const auto now = world_.now();
+  return std::any_of(asked_.begin(), asked_.end(), [&](const asked_commit& a) {
+    return a.name == p && a.offset == offset && a.at + request_timeout <= now + 1s && a.at + slowest_request >= now;
+  });
 }
 
 void oracle::check_owners() {

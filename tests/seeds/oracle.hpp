@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -145,6 +146,12 @@ class oracle {
   struct heir {
     kawait::topic_partition name;
     std::int64_t offset;
+    bool is_late;  ///< Of this topic, but given up long ago: it may be behind newer ones.
+  };
+  struct asked_commit {
+    kawait::topic_partition name;
+    std::int64_t offset;
+    time_point at;
   };
 
   // What the observer tells (oracle_consumers.cpp).
@@ -174,6 +181,8 @@ class oracle {
   /// Its offsets mean what they meant.
   bool is_sound(const book* b) const;
   void check_committed();
+  void on_moved_back(book& b, std::int64_t from, std::int64_t to);
+  bool was_given_up(const kawait::topic_partition& p, std::int64_t offset) const;
   void check_owners();
   void check_deadlines();
   void check_attempts();
@@ -197,6 +206,7 @@ class oracle {
   std::vector<unanswered> unanswered_;
   std::vector<suspicion> suspicions_;
   std::vector<heir> heirs_;
+  std::deque<asked_commit> asked_;  ///< With requests that are served late: the last of them.
   std::map<kawait::topic_id_partition, std::int64_t> checked_;  ///< Below it every record was found to be done.
   std::map<std::pair<std::string, std::int32_t>, std::set<kawait::topic_id_partition>> sessions_;
 };

@@ -211,7 +211,9 @@ void oracle::on_lost(client& c, const kawait::observer::lost& e) {
 void oracle::on_reset(client& c, std::string_view words) {
   const std::string_view name = words.substr(0, words.find(' '));
   for (const auto& o : c.owned) {
-    if (o->is_live() && o->name.to_string() == name) ++o->resets;
+    if (!o->is_live() || o->name.to_string() != name) continue;
+    ++o->resets;
+    if (book* b = o->where ? ledger_.find(*o->where) : nullptr) b->reset = true;
   }
 }
 

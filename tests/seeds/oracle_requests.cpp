@@ -135,11 +135,22 @@ void oracle::on_commit(client& c, const request_view& v) {
   for (const auto& t : q->topics) {
     for (const auto& p : t.partitions) {
       const auto name = name_of(ledger_, t, p.partition_index, v.version);
-      if (name && v.version < 10) note_heir(c, *name, p.committed_offset);
+      if (!name) continue;
+      if (v.version < 10) note_heir(c, *name, p.committed_offset);
+      if (!plan_.has_fault("slow-request")) continue;
+      asked_.push_back(asked_commit{*name, p.committed_offset, world_.now()});
+      if (asked_.size() > 1000) asked_.pop_front();
     }
   }
   if (v.at > v.came + request_timeout) {
     // The node was frozen. Whoever sent it has given it up, closed the connection, and may have committed more: it is out of his hands.
+    // Whoever begins there was told the newer one, or is told this one.
+    for (const auto& t : q->topics) {
+      for (const auto& p : t.partitions) {
+        const auto name = name_of(ledger_, t, p.partition_index, v.version);
+        if (name) heirs_.push_back(heir{*name, p.committed_offset, true});
+      }
+    }
     return reach("request: a commit served after its time");
   }
   std::int32_t newest = -1;
@@ -163,7 +174,7 @@ void oracle::on_commit(client& c, const request_view& v) {
 
 void oracle::note_heir(const client& c, const topic_partition& p, std::int64_t offset) {
   const auto last = c.newest(p);
-  if (last && last->where != ledger_.current_id(p)) heirs_.push_back(heir{p, offset});
+  if (last && last->where != ledger_.current_id(p)) heirs_.push_back(heir{p, offset, false});
 }
 
 void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offset, std::int32_t epoch) {
