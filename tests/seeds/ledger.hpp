@@ -22,11 +22,14 @@ struct entry {
   std::uint64_t serial = 0;
   kawait::topic_id_partition where;
   std::int64_t offset = -1;
+  std::int64_t timestamp = -1;
   fate what = fate::committed;
   std::int64_t marker = -1;  ///< Of its transaction's end.
   bool done = false;      ///< A handler said so.
   bool excused = false;   ///< Nobody has to: it was sought past, or is gone.
   bool replaced = false;  ///< The log was truncated below it.
+
+  std::string key() const { return "k" + std::to_string(serial % 5); }
 };
 
 /// One partition of one topic id.

@@ -77,7 +77,10 @@ class oracle::watcher final : public kawait::observer {
   }
   void on_heartbeat(const heartbeat& e) override {
     if (e.refused) oracle_.reach("heartbeat: " + e.refused.message());
-    if (e.refused == kawait::kafka_error::fenced_member_epoch) client_.fenced = oracle_.world_.now();
+    using kawait::kafka_error;
+    const bool is_out = e.refused == kafka_error::fenced_member_epoch || e.refused == kafka_error::unknown_member_id ||
+                        e.refused == kafka_error::group_id_not_found || e.refused == kafka_error::fenced_instance_id;
+    if (is_out) client_.fenced = oracle_.world_.now();
   }
   void on_committed(const committed& e) override {
     for (const committed_offset& o : e.offsets) {
@@ -87,7 +90,10 @@ class oracle::watcher final : public kawait::observer {
     }
   }
   void on_throttled(const throttled&) override { oracle_.reach("event: throttled"); }
-  void on_disconnected(const disconnected& e) override { oracle_.reach("disconnected: " + e.reason.code.message()); }
+  void on_disconnected(const disconnected& e) override {
+    oracle_.on_disconnected(client_, e.broker);
+    oracle_.reach("disconnected: " + e.reason.code.message());
+  }
   void on_warned(const warned& e) override {
     const std::error_code code = e.reason.code;
     if (code == kawait::kafka_error::offset_out_of_range || code == kawait::errc::log_truncated) {
@@ -115,6 +121,7 @@ client& oracle::add_client(std::string name, const member_plan& p) {
   auto c = std::make_unique<client>();
   c->name = std::move(name);
   c->manual = p.manual;
+  c->since = world_.now();
   c->reads_itself = p.how == style::pulls || p.how == style::events;
   clients_.push_back(std::move(c));
   return *clients_.back();
@@ -151,6 +158,12 @@ void oracle::on_revoked(client& c, const kawait::observer::revoked& e) {
       if (o->name != p || o->at != phase::owned) continue;
       o->at = phase::revoking;
       o->revoked = world_.now();
+      o->due = world_.now() + revocation_time;
+      // Who leaves while some drain, or are not acknowledged, gives up all with the first of them: the broker expels him then.
+      for (const auto& other : c.owned) {
+        const bool is_given_up = other->at == phase::over && other->revoked != time_point() && !other->acknowledged;
+        if (other->at == phase::revoking || is_given_up) o->due = std::min(o->due, other->due);
+      }
       break;
     }
   }
@@ -170,6 +183,7 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
       c.only_of_gone = c.only_of_gone.value_or(true) && is_of_gone;
     }
     const auto took = world_.now() - o->revoked;
+    if (e.outcome.code == kawait::errc::revocation_deadline && o->in_hand > 0) check_deadline(c, *o, world_.now());
     if (e.outcome.code == kawait::errc::revocation_deadline && prompt_ && c.reads_itself && o->in_hand == 0) {
       fail(invariant::progress, c.name + " waits for work on " + o->name.to_string() + " that nobody has in hand");
     }
@@ -192,6 +206,19 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
     }
     return;
   }
+}
+
+void oracle::check_deadline(const client& c, const ownership& o, time_point ended) {
+  const auto due = std::min(o.due, c.closes);
+  if (ended >= due) return;
+  const auto early = std::chrono::duration_cast<std::chrono::milliseconds>(due - ended).count();
+  fail(invariant::drained_first, c.name + " gave " + o.name.to_string() + " up with work in hand, " + std::to_string(early) +
+                                     " ms before the deadline");
+}
+
+void oracle::on_disconnected(client& c, std::string_view broker) {
+  c.disconnected.insert_or_assign(std::string(broker), world_.now());
+  for (unanswered& u : unanswered_) u.is_closed |= u.who == &c && u.broker == broker;
 }
 
 void oracle::on_lost(client& c, const kawait::observer::lost& e) {
@@ -282,8 +309,27 @@ holding oracle::take(client& c, const topic_partition& p, std::int64_t first, st
   return h;
 }
 
-void oracle::saw(client& c, holding& h, const topic_id_partition& where, std::int64_t offset,
-                 std::optional<std::string_view> value) {
+void oracle::check_begins(const client& c, const holding& h, std::int64_t offset) {
+  if (h.of->is_live() || h.of->ended >= world_.now()) return;
+  fail(invariant::within_ownership, c.name + " is given " + h.of->name.to_string() + " at " + std::to_string(offset) +
+                                        ", which it has no more");
+}
+
+void oracle::check_order(const client& c, const holding& h, const std::string& key, std::int64_t offset) {
+  ownership& o = *h.of;
+  if (o.turn > 0 || o.resets > 0) return;
+  const auto [last, is_first] = o.handled.emplace(key, offset);
+  // What failed is given again.
+  if (!is_first && offset < last->second) {
+    fail(invariant::ascending, c.name + " is given " + o.name.to_string() + " at " + std::to_string(offset) + " after " +
+                                   std::to_string(last->second) + (key.empty() ? "" : ", both of key " + key));
+  }
+  last->second = offset;
+}
+
+void oracle::saw(client& c, holding& h, const topic_id_partition& where, const kawait::record& r) {
+  const std::int64_t offset = r.offset();
+  const std::optional<std::string_view> value = r.value();
   const auto name = ledger_.name_of(where);
   const std::string of = name ? name->to_string() : where.topic_id.to_string();
   const std::string what = c.name + " got " + of + " at " + std::to_string(offset);
@@ -293,6 +339,12 @@ void oracle::saw(client& c, holding& h, const topic_id_partition& where, std::in
   }
   entry* e = value ? ledger_.find(*value) : nullptr;
   if (!e) return fail(invariant::same_bytes, what + ": " + std::string(value.value_or("null")));
+  if (r.key() != std::optional<std::string_view>(e->key())) {
+    return fail(invariant::same_bytes, what + " with key " + std::string(r.key().value_or("null")));
+  }
+  if (r.timestamp_ms() != e->timestamp) {
+    return fail(invariant::same_bytes, what + " with timestamp " + std::to_string(r.timestamp_ms()));
+  }
   if (e->where.topic_id != where.topic_id) return fail(invariant::truncation_found, what + " of another topic id");
   if (e->where != where || e->offset != offset) return fail(invariant::same_bytes, what + ": " + std::string(*value));
   if (plan_.committed_only && e->what != fate::committed) {
@@ -347,9 +399,11 @@ void oracle::on_seek(client& c, const topic_id_partition& where, std::optional<s
   for (auto i = b->at.lower_bound(*from); i != b->at.end() && i->first < to; ++i) i->second->excused |= !i->second->done;
 }
 
-void oracle::on_handler(client& c, const topic_id_partition& where, int change) {
-  const int running = c.handlers[where] += change;
-  if (running > 1) fail(invariant::within_ownership, c.name + " runs two handlers of one partition at once");
+void oracle::on_handler(client& c, const topic_id_partition& where, const std::string& key, int change) {
+  const int running = c.handlers[{where, key}] += change;
+  if (running > 1) {
+    fail(invariant::within_ownership, c.name + " runs two handlers of one " + (key.empty() ? "partition" : "key") + " at once");
+  }
 }
 
 }  // namespace seeds
