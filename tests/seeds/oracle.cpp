@@ -114,6 +114,19 @@ void oracle::check_deadlines() {
   }
 }
 
+void oracle::check_deadline(const client& c, const ownership& o, time_point ended) {
+  const auto due = std::min(o.due, c.closes);
+  if (ended >= due) return;
+  const auto early = std::chrono::duration_cast<std::chrono::milliseconds>(due - ended).count();
+  fail(invariant::drained_first, c.name + " gave " + o.name.to_string() + " up with work in hand, " + std::to_string(early) +
+                                     " ms before the deadline");
+}
+
+void oracle::on_disconnected(client& c, std::string_view broker) {
+  c.disconnected.insert_or_assign(std::string(broker), world_.now());
+  for (unanswered& u : unanswered_) u.is_closed |= u.who == &c && u.broker == broker;
+}
+
 void oracle::check_attempts() {
   std::size_t all = 0;
   for (const std::int32_t node : broker_.nodes()) {

@@ -208,19 +208,6 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
   }
 }
 
-void oracle::check_deadline(const client& c, const ownership& o, time_point ended) {
-  const auto due = std::min(o.due, c.closes);
-  if (ended >= due) return;
-  const auto early = std::chrono::duration_cast<std::chrono::milliseconds>(due - ended).count();
-  fail(invariant::drained_first, c.name + " gave " + o.name.to_string() + " up with work in hand, " + std::to_string(early) +
-                                     " ms before the deadline");
-}
-
-void oracle::on_disconnected(client& c, std::string_view broker) {
-  c.disconnected.insert_or_assign(std::string(broker), world_.now());
-  for (unanswered& u : unanswered_) u.is_closed |= u.who == &c && u.broker == broker;
-}
-
 void oracle::on_lost(client& c, const kawait::observer::lost& e) {
   reach("event: lost");
   for (const topic_partition& p : e.partitions) {
