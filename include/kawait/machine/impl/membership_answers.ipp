@@ -64,7 +64,7 @@ KAWAIT_DECL void membership::set_target(const response::assigned& assignment, ti
 KAWAIT_DECL void membership::adopt(const heartbeat& asked, const response::assigned& assignment, time_point now) {
   set_target(assignment, now);
   // The broker's clock of the rebalance time-out is already running.
-  const time_point deadline = now + options_.rebalance_timeout * 9 / 10;
+  const time_point deadline = now + options_.rebalance_timeout * (KAWAIT_MUTANT(gives_up_early) ? 3 : 9) / 10;
   auto revoked = drain([this](const topic_id_partition& p) { return target_.count(p) == 0; }, deadline);
   const bool giving_up = std::any_of(leases_.begin(), leases_.end(), [](const auto& l) { return !l.second.is_held(); });
   if (!revoked.empty()) outbox_.push_back(revoke_partitions(std::move(revoked), deadline));
@@ -104,7 +104,7 @@ KAWAIT_DECL void membership::refuse(const heartbeat& asked, const response& r, t
       state_ = resigning{failure_of(r)};
       return pause_if_repeated(now, random);
     default:
-      if (is_retriable(error)) return pause(now, random);
+      if (is_retriable(error) && !KAWAIT_MUTANT(ends_on_a_passing_error)) return pause(now, random);
       return fail(failure_of(r));
   }
 }
