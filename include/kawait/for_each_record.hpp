@@ -10,6 +10,7 @@
 
 #include <kawait/batch.hpp>
 #include <kawait/consumer.hpp>
+#include <kawait/core/mutation.hpp>
 #include <kawait/for_each_options.hpp>
 #include <kawait/for_each_work.hpp>
 #include <kawait/record.hpp>
@@ -50,7 +51,8 @@ class record_walk {
   void on_done(const record& r) noexcept {
     done_below_ = r.offset() + 1;
     if (at_once_) mark();
-    if (info_.ended.load(std::memory_order_relaxed) != end_reason::none) [[unlikely]] leave();
+    const bool has_ended = info_.ended.load(std::memory_order_relaxed) != end_reason::none;
+    if (has_ended && !KAWAIT_MUTANT(works_on_after_the_end)) [[unlikely]] leave();
   }
   void mark() noexcept {
     if (done_below_ >= 0) lease_.mark_done_through(done_below_);

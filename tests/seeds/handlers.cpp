@@ -51,15 +51,18 @@ struct held_batch {
 /// One handler of a partition at a time.
 class handler_count {
  public:
-  handler_count(life& l, const topic_id_partition& p) : life_(l), where_(p) { change(1); }
+  handler_count(life& l, const topic_id_partition& p, std::string key = "") : life_(l), where_(p), key_(std::move(key)) {
+    change(1);
+  }
   handler_count(const handler_count&) = delete;
   handler_count& operator=(const handler_count&) = delete;
   ~handler_count() { change(-1); }
 
  private:
-  void change(int by) { life_.on().watch.on_handler(life_.seen(), where_, by); }
+  void change(int by) { life_.on().watch.on_handler(life_.seen(), where_, key_, by); }
   life& life_;
   topic_id_partition where_;
+  std::string key_;
 };
 
 bool is_aborted(const std::system_error& e) { return e.code() == asio::error::operation_aborted; }
@@ -68,7 +71,7 @@ bool is_aborted(const std::system_error& e) { return e.code() == asio::error::op
 bool look_at(life& l, held_batch& b, std::vector<kawait::record>& records) {
   try {
     for (const kawait::record& r : b.batch) {
-      l.on().watch.saw(l.seen(), b.held.what, b.batch.lease().info->id, r.offset(), r.value());
+      l.on().watch.saw(l.seen(), b.held.what, b.batch.lease().info->id, r);
       records.push_back(r);
     }
     l.on().watch.check_whole(l.seen(), b.held.what, b.batch.lease().info->id, b.batch.first_offset(), b.batch.next_offset());
@@ -139,7 +142,8 @@ struct batch_worker {
   static asio::awaitable<void> in_place(life& l, kawait::batch& b, kawait::partition p) {
     oracle& watch = l.on().watch;
     hold held(watch, watch.take(l.seen(), p.name(), b.first_offset(), b.next_offset()));
-    for (const kawait::record& r : b) watch.saw(l.seen(), held.what, p.info()->id, r.offset(), r.value());
+    const handler_count counted(l, p.info()->id);
+    for (const kawait::record& r : b) watch.saw(l.seen(), held.what, p.info()->id, r);
     watch.check_whole(l.seen(), held.what, p.info()->id, b.first_offset(), b.next_offset());
     co_await l.work(p);
     watch.done(held.what, b.first_offset(), b.next_offset());
@@ -153,7 +157,16 @@ struct record_worker {
   static asio::awaitable<void> handle(life& l, kawait::record r, kawait::partition p) {
     oracle& watch = l.on().watch;
     hold held(watch, watch.take(l.seen(), p.name(), r.offset(), r.offset() + 1));
-    watch.saw(l.seen(), held.what, p.info()->id, r.offset(), r.value());
+    watch.check_begins(l.seen(), held.what, r.offset());
+    watch.saw(l.seen(), held.what, p.info()->id, r);
+    std::optional<handler_count> counted;
+    const bool by_key = l.script().how == style::records_by_key;
+    // Without a key there is no order.
+    if (l.script().how == style::records || (by_key && r.key())) {
+      const std::string key(by_key ? *r.key() : std::string_view());
+      watch.check_order(l.seen(), held.what, key, r.offset());
+      counted.emplace(l, p.info()->id, key);
+    }
     co_await l.work(p);
     watch.done(held.what, r.offset(), r.offset() + 1);
   }
@@ -165,7 +178,9 @@ struct plain_worker {
   void operator()(const kawait::record& r, kawait::partition& p) const {
     oracle& watch = self->on().watch;
     hold held(watch, watch.take(self->seen(), p.name(), r.offset(), r.offset() + 1));
-    watch.saw(self->seen(), held.what, p.info()->id, r.offset(), r.value());
+    watch.check_begins(self->seen(), held.what, r.offset());
+    watch.check_order(self->seen(), held.what, "", r.offset());
+    watch.saw(self->seen(), held.what, p.info()->id, r);
     self->throw_perhaps();
     watch.done(held.what, r.offset(), r.offset() + 1);
   }
@@ -267,6 +282,7 @@ asio::awaitable<void> read_partition(std::shared_ptr<life> self, kawait::partiti
 
 asio::awaitable<void> life::each(std::shared_ptr<life> self) {
   life& l = *self;
+  if (!l.consumer_) co_return;  // the run ended before it began
   const kawait::on where(l.handlers());
   const kawait::concurrency few(static_cast<std::size_t>(l.dice_.pick(std::vector<int>{1, 2, 8})));
   const kawait::retry again(1, 50ms, 200ms);

@@ -9,6 +9,13 @@ using kawait::topic_id_partition;
 using kawait::topic_partition;
 namespace testing = kawait::testing;
 
+namespace {
+
+/// Of records: the world begins in 2023.
+constexpr std::int64_t first_timestamp = 1'700'000'000'000;
+
+}  // namespace
+
 void ledger::look() {
   std::map<std::string, kawait::uuid> now;
   for (const auto& [name, partitions] : broker_.topics()) {
@@ -54,8 +61,11 @@ void ledger::append(const topic_partition& p, int count, const testing::append_o
     e->where = where;
     e->offset = b.end + i;
     e->what = how.transactional ? fate::open : fate::committed;
-    records.emplace_back("k" + std::to_string(e->serial % 5), std::to_string(e->serial) + "/" + where.topic_id.to_string() + "/" +
-                                                                  p.to_string() + "/" + std::to_string(e->offset));
+    records.emplace_back(e->key(), std::to_string(e->serial) + "/" + where.topic_id.to_string() + "/" + p.to_string() + "/" +
+                                    std::to_string(e->offset));
+    // Not in order: a producer's clock may say anything.
+    e->timestamp = first_timestamp + static_cast<std::int64_t>(e->serial * 7919 % 100'000);
+    records.back().timestamp = e->timestamp;
     b.at[e->offset] = e.get();
     if (how.transactional) open_[*how.producer].push_back(e.get());
     entries_.push_back(std::move(e));

@@ -22,11 +22,14 @@ struct entry {
   std::uint64_t serial = 0;
   kawait::topic_id_partition where;
   std::int64_t offset = -1;
+  std::int64_t timestamp = -1;
   fate what = fate::committed;
   std::int64_t marker = -1;  ///< Of its transaction's end.
   bool done = false;      ///< A handler said so.
   bool excused = false;   ///< Nobody has to: it was sought past, or is gone.
   bool replaced = false;  ///< The log was truncated below it.
+
+  std::string key() const { return "k" + std::to_string(serial % 5); }
 };
 
 /// One partition of one topic id.
@@ -36,8 +39,10 @@ struct book {
   std::int64_t end = 0;
   bool truncated = false;
   bool sought = false;  ///< By a handler.
+  bool reset = false;   ///< A consumer has told that it goes on elsewhere.
   bool gone = false;  ///< The topic id is.
-  /// A late commit was taken: of an earlier topic's of its name (before Kafka 4.2), or behind newer ones. It may be read from there.
+  /// A commit was taken late: of an earlier topic's of its name (before Kafka 4.2), or given up by who sent it, behind newer ones.
+  /// Who begins may have been told the newer one, or this one.
   bool inherits = false;
 };
 

@@ -43,7 +43,7 @@ kawait::config life::settings() const {
   c.rebalance_timeout(rebalance_timeout).max_poll_interval(10s);
   c.auto_commit(!plan_.manual).auto_commit_interval(plan_.commits_ms * 1ms);
   c.fetch_max_wait(2s).fetch_buffer_bytes(fetch_buffer_bytes).decompression_limit(decompression_limit).metadata_max_age(20s);
-  c.request_timeout(request_timeout).default_api_timeout(10s).connection_setup_timeout(3s).retry_backoff_max(500ms);
+  c.request_timeout(request_timeout).default_api_timeout(api_timeout).connection_setup_timeout(3s).retry_backoff_max(500ms);
   c.isolation(stage_.script.committed_only ? kawait::isolation_level::read_committed : kawait::isolation_level::read_uncommitted);
   if (stage_.script.small_fetches) c.max_partition_fetch_bytes(300);
   if (stage_.script.small_answers) c.fetch_max_bytes(600);
@@ -58,7 +58,7 @@ std::shared_ptr<pending> life::begin(std::string what, std::chrono::milliseconds
   p->begun = stage_.world.now();
   // One that stands still, or whose clock jumps, is late.
   const bool is_punctual = plan_.what != interruption::freeze && !stage_.script.has_fault("clients-stopped");
-  if (is_punctual && timeout > 0ms) p->limit = timeout + 1s;
+  if (is_punctual && timeout > 0ms) p->limit = timeout + 50ms;
   pending_.push_back(p);
   return p;
 }
@@ -129,6 +129,7 @@ void life::subscribe(const std::vector<std::string>& topics, bool pattern) {
 void life::close(std::chrono::milliseconds timeout) {
   if (!consumer_) return;
   client_.closing = true;
+  client_.closes = std::min(client_.closes, stage_.world.now() + timeout * 9 / 10);  // the rest is for the leave
   was_member_ = stage_.broker.group().member(group, client_.id).has_value();
   const auto one = begin("async_close", timeout);
   consumer_->async_close(kawait::close_options(timeout), [self = shared_from_this(), one](std::error_code ec) {
@@ -141,10 +142,12 @@ void life::close(std::chrono::milliseconds timeout) {
 void life::leave() {
   if (!consumer_ || has_ended()) return;
   constexpr auto timeout = 8s;
+  client_.closes = std::min(client_.closes, stage_.world.now() + std::chrono::milliseconds(timeout) * 9 / 10);
   const auto one = begin("async_unsubscribe", timeout);
   consumer_->async_unsubscribe(timeout, [self = shared_from_this(), one](std::error_code ec) {
     self->complete(one);
     self->stage_.watch.reach("unsubscribe: " + (ec ? ec.message() : "well"));
+    self->client_.closes = time_point::max();
   });
 }
 

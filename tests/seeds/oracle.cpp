@@ -6,9 +6,13 @@ namespace seeds {
 
 using namespace std::chrono_literals;
 using kawait::topic_id_partition;
+using kawait::topic_partition;
 using phase = ownership::phase;
 
 namespace {
+
+/// The fault's longest, and the time until somebody looks.
+constexpr auto slowest_request = 10s + 250ms;
 
 /// Nothing delays what is sent, or has it served later.
 bool is_prompt(const plan& p) {
@@ -23,14 +27,20 @@ bool is_prompt(const plan& p) {
          std::none_of(std::begin(delays), std::end(delays), [&](std::string_view name) { return p.has_fault(name); });
 }
 
-/// What was sent arrives so late at most: while its sender is stopped nobody sees that it goes unanswered.
+/// What was sent has come to the broker so late at most. A request that is not answered in its time has its connection torn down, and
+/// what of it has not arrived by then never does; but while its sender stands still, nobody sees that.
 std::chrono::milliseconds lag_of(const plan& p) {
   if (is_prompt(p)) return 0ms;
-  std::chrono::milliseconds all = 90s;
+  std::chrono::milliseconds all = request_timeout + 1s;
+  if (p.faults.empty() && p.outage_ms == 0) all = 2 * p.latency_ms * 1ms + 50ms;
   for (const fault_plan& f : p.faults) {
-    if (f.name == "clients-stopped") all += f.times * 2min;
+    if (f.name == "clients-stopped") all += std::max(1, f.times) * 2min;
   }
-  return all;
+  int stands_still = 0;
+  for (const member_plan& m : p.members) {
+    if (m.what == interruption::freeze) stands_still = std::max(stands_still, m.lasts_ms);
+  }
+  return all + stands_still * 1ms;
 }
 
 bool is_served_in_time(const plan& p) {
@@ -104,6 +114,19 @@ void oracle::check_deadlines() {
   }
 }
 
+void oracle::check_deadline(const client& c, const ownership& o, time_point ended) {
+  const auto due = std::min(o.due, c.closes);
+  if (ended >= due) return;
+  const auto early = std::chrono::duration_cast<std::chrono::milliseconds>(due - ended).count();
+  fail(invariant::drained_first, c.name + " gave " + o.name.to_string() + " up with work in hand, " + std::to_string(early) +
+                                     " ms before the deadline");
+}
+
+void oracle::on_disconnected(client& c, std::string_view broker) {
+  c.disconnected.insert_or_assign(std::string(broker), world_.now());
+  for (unanswered& u : unanswered_) u.is_closed |= u.who == &c && u.broker == broker;
+}
+
 void oracle::check_attempts() {
   std::size_t all = 0;
   for (const std::int32_t node : broker_.nodes()) {
@@ -124,7 +147,9 @@ bool oracle::is_sound(const book* b) const {
 void oracle::check_committed() {
   for (const heir& h : std::exchange(heirs_, {})) {
     book* const b = ledger_.current(h.name);
-    if (b && broker_.committed(group, h.name.topic, h.name.partition) == h.offset) b->inherits = true;
+    const auto committed = broker_.committed(group, h.name.topic, h.name.partition);
+    if (!b || committed != h.offset) continue;
+    if (!h.is_late || *committed < checked_[*ledger_.current_id(h.name)]) b->inherits = true;
   }
   for (const suspicion& s : std::exchange(suspicions_, {})) {
     const auto now = broker_.committed(group, s.name.topic, s.name.partition);
@@ -145,10 +170,28 @@ void oracle::check_committed() {
                                            std::to_string(e->offset) + " was not done");
       }
     }
-    // A commit that was given up, and served behind a newer one: who began again was told the newer one, and reads from there.
-    if (*committed < checked && !b.sought) b.inherits = true;
+    if (*committed < checked) on_moved_back(b, checked, *committed);
     checked = *committed;
   }
+}
+
+void oracle::on_moved_back(book& b, std::int64_t from, std::int64_t to) {
+  if (!is_sound(&b) || b.sought || b.reset) return;
+  if (was_given_up(b.name, to)) {
+    b.inherits = true;
+    return;
+  }
+  fail(invariant::commits_of_owned, b.name.to_string() + " was committed at " + std::to_string(from) + ", and then at " +
+                                        std::to_string(to));
+}
+
+// A commit is made, and held back by the fault; its time passes; whoever sent it closes the connection, and commits anew, and more; then
+// the first is served.
+bool oracle::was_given_up(const topic_partition& p, std::int64_t offset) const {
+  const auto now = world_.now();
+  return std::any_of(asked_.begin(), asked_.end(), [&](const asked_commit& a) {
+    return a.name == p && a.offset == offset && a.at + request_timeout <= now + 1s && a.at + slowest_request >= now;
+  });
 }
 
 void oracle::check_owners() {
@@ -171,8 +214,15 @@ void oracle::check_owners() {
 }
 
 void oracle::check_survives(const client& c, std::string_view what, std::error_code why) {
-  // Who has not joined yet may not have found the cluster, or has found its predecessor in the group.
-  if (plan_.is_hostile() || c.id.empty()) return;
+  if (plan_.is_hostile()) return;
+  if (c.id.empty() && why == kawait::kafka_error::unreleased_instance_id) return;  // its predecessor is in the group still
+  // A join is answered FENCED_MEMBER_EPOCH; the leave behind it finds the predecessor under the instance id, which is waiting to be
+  // replaced, or to expire: the library ends with that answer, though the next join could do it (membership::on_leave_answered).
+  const bool was_fenced_in_joining = plan_.has_fault("fenced-epoch") && why == kawait::kafka_error::fenced_instance_id;
+  if (c.id.empty() && was_fenced_in_joining) return;
+  // No broker was reached, or none answered, for as long as that may take: what came of the last attempt is told.
+  const bool is_of_kafka = &why.category() == &kawait::make_error_code(kawait::kafka_error::none).category();
+  if (c.id.empty() && !is_of_kafka && !calm_ && world_.now() >= c.since + api_timeout) return;
   if (why == kawait::errc::closed || why == asio::error::operation_aborted) return;
   fail(invariant::survives, c.name + ": " + std::string(what) + " failed: " + why.message());
 }

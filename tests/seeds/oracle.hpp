@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -34,18 +35,23 @@ struct ownership {
   phase at = phase::owned;
   std::int32_t epoch = -1;  ///< At which it was assigned.
   time_point since{}, revoked{}, ended{};
+  bool acknowledged = false;  ///< A heartbeat has said so when it was over.
+  time_point due{};         ///< Before that work that is in hand need not be given up.
   bool asked_offset = false;
   bool sought = false;      ///< The next delivery begins wherever it likes.
   bool began = false;       ///< There was a delivery.
   std::uint64_t turn = 0;   ///< Counts seeks and resets: what was handed out before no longer counts for commits.
-  std::uint64_t resets = 0; ///< That the consumer had told at the last delivery.
+  std::uint64_t resets = 0, seen_resets = 0;  ///< That the consumer has told, and had at the last delivery.
   time_point turned{};
   std::int64_t base = -1, next = -1;   ///< What was handed out in this turn.
   std::map<std::int64_t, std::int64_t> done;  ///< [from, to), merged.
   std::int64_t committed = -1;         ///< The last that was asked for.
   int in_hand = 0;
+  std::map<std::string, std::int64_t> handled;  ///< By key: the last record that a handler was given.
 
   bool is_live() const noexcept { return at != phase::over; }
+  /// What is delivered next begins elsewhere, and that was told.
+  bool is_reset() const noexcept { return resets != seen_resets; }
   void mark(std::int64_t from, std::int64_t to);
   bool is_done(std::int64_t offset) const;
 };
@@ -65,10 +71,12 @@ struct client {
   bool closing = false;
   std::optional<bool> only_of_gone;  ///< What failed in closing: whether all of it were commits of topics that are deleted.
   std::string id;                 ///< Of the member.
-  std::uint64_t resets = 0;
   std::vector<std::shared_ptr<ownership>> owned;
-  std::map<kawait::topic_id_partition, int> handlers;
+  std::map<std::pair<kawait::topic_id_partition, std::string>, int> handlers;
+  time_point since{};
+  std::map<std::string, time_point, std::less<>> disconnected;  ///< By broker: the last time.
   std::optional<time_point> last_heartbeat;
+  time_point closes = time_point::max();  ///< Closing or unsubscribing, what is in hand may be given up then.
   std::optional<time_point> fenced;  ///< It was told so.
   std::int64_t second = -1;
   int requests_in_second = 0;
@@ -105,16 +113,20 @@ class oracle {
 
   // --- Handlers.
   holding take(client& c, const kawait::topic_partition& p, std::int64_t first, std::int64_t next);
-  void saw(client& c, holding& h, const kawait::topic_id_partition& where, std::int64_t offset,
-           std::optional<std::string_view> value);
+  void saw(client& c, holding& h, const kawait::topic_id_partition& where, const kawait::record& r);
   /// Nothing of what the batch spans was left out.
   void check_whole(client& c, const holding& h, const kawait::topic_id_partition& where, std::int64_t from, std::int64_t to);
   void done(const holding& h, std::int64_t from, std::int64_t to);
   /// A handler threw, and the policy skips.
   void on_skipped(client& c, const kawait::topic_partition& p, std::int64_t from, std::int64_t to);
   void release(const holding& h) { --h.of->in_hand; }
+  /// Nothing new is begun of what is given up.
+  void check_begins(const client& c, const holding& h, std::int64_t offset);
+  /// Of one key, or all of the partition, offsets ascend.
+  void check_order(const client& c, const holding& h, const std::string& key, std::int64_t offset);
   void on_seek(client& c, const kawait::topic_id_partition& where, std::optional<std::int64_t> from, std::int64_t to);
-  void on_handler(client& c, const kawait::topic_id_partition& where, int change);
+  /// One at a time for a partition, or for each key of it.
+  void on_handler(client& c, const kawait::topic_id_partition& where, const std::string& key, int change);
 
   // --- The broker.
   void on_request(const kawait::testing::request_view& v);
@@ -133,7 +145,10 @@ class oracle {
  private:
   class watcher;
   struct unanswered {
-    std::uint64_t connection;
+    std::uint64_t connection = 0;
+    const client* who = nullptr;
+    std::string broker;
+    bool is_closed = false;  ///< Whoever sent it has closed a connection to that broker since.
     std::set<kawait::topic_partition> partitions;
   };
   struct suspicion {
@@ -144,6 +159,12 @@ class oracle {
   struct heir {
     kawait::topic_partition name;
     std::int64_t offset;
+    bool is_late;  ///< Of this topic, but given up long ago: it may be behind newer ones.
+  };
+  struct asked_commit {
+    kawait::topic_partition name;
+    std::int64_t offset;
+    time_point at;
   };
 
   // What the observer tells (oracle_consumers.cpp).
@@ -152,6 +173,9 @@ class oracle {
   void on_drained(client& c, const kawait::observer::drained& e);
   void on_lost(client& c, const kawait::observer::lost& e);
   void on_delivered(client& c, const kawait::observer::delivered& e);
+  void on_reset(client& c, std::string_view words);
+  void on_disconnected(client& c, std::string_view broker);
+  void check_deadline(const client& c, const ownership& o, time_point ended);
   void check_delivered(client& c, ownership& o, const kawait::observer::delivered& e);
   void begin_turn(ownership& o, std::int64_t at);
 
@@ -161,7 +185,8 @@ class oracle {
   void on_commit(client& c, const kawait::testing::request_view& v);
   /// A commit that names no topic id may be of an earlier topic of the name. The broker may refuse it, which is seen at the next sample.
   void note_heir(const client& c, const kawait::topic_partition& p, std::int64_t offset);
-  void check_commit(client& c, const kawait::topic_partition& p, std::int64_t offset, std::int32_t epoch);
+  void check_unanswered(const client& c, const kawait::testing::request_view& v, const std::set<kawait::topic_partition>& said);
+  void check_commit(client& c, const kawait::topic_partition& p, std::int64_t offset, std::int32_t epoch, time_point came);
   void on_fetch(client& c, const kawait::testing::request_view& v);
   void on_list_offsets(client& c, const kawait::testing::request_view& v);
   void on_offset_fetch(client& c, const kawait::testing::request_view& v);
@@ -172,6 +197,8 @@ class oracle {
   /// Its offsets mean what they meant.
   bool is_sound(const book* b) const;
   void check_committed();
+  void on_moved_back(book& b, std::int64_t from, std::int64_t to);
+  bool was_given_up(const kawait::topic_partition& p, std::int64_t offset) const;
   void check_owners();
   void check_deadlines();
   void check_attempts();
@@ -195,13 +222,14 @@ class oracle {
   std::vector<unanswered> unanswered_;
   std::vector<suspicion> suspicions_;
   std::vector<heir> heirs_;
+  std::deque<asked_commit> asked_;  ///< With requests that are served late: the last of them.
   std::map<kawait::topic_id_partition, std::int64_t> checked_;  ///< Below it every record was found to be done.
   std::map<std::pair<std::string, std::int32_t>, std::set<kawait::topic_id_partition>> sessions_;
 };
 
 inline constexpr const char* group = "g";
 inline constexpr std::size_t fetch_buffer_bytes = std::size_t{1} << 20, decompression_limit = std::size_t{1} << 20;
-inline constexpr std::chrono::milliseconds rebalance_timeout{6000}, request_timeout{4000};
+inline constexpr std::chrono::milliseconds rebalance_timeout{6000}, request_timeout{4000}, api_timeout{10'000};
 inline constexpr std::chrono::milliseconds revocation_time = rebalance_timeout * 9 / 10;
 
 }  // namespace seeds

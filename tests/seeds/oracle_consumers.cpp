@@ -77,7 +77,10 @@ class oracle::watcher final : public kawait::observer {
   }
   void on_heartbeat(const heartbeat& e) override {
     if (e.refused) oracle_.reach("heartbeat: " + e.refused.message());
-    if (e.refused == kawait::kafka_error::fenced_member_epoch) client_.fenced = oracle_.world_.now();
+    using kawait::kafka_error;
+    const bool is_out = e.refused == kafka_error::fenced_member_epoch || e.refused == kafka_error::unknown_member_id ||
+                        e.refused == kafka_error::group_id_not_found || e.refused == kafka_error::fenced_instance_id;
+    if (is_out) client_.fenced = oracle_.world_.now();
   }
   void on_committed(const committed& e) override {
     for (const committed_offset& o : e.offsets) {
@@ -87,10 +90,15 @@ class oracle::watcher final : public kawait::observer {
     }
   }
   void on_throttled(const throttled&) override { oracle_.reach("event: throttled"); }
-  void on_disconnected(const disconnected& e) override { oracle_.reach("disconnected: " + e.reason.code.message()); }
+  void on_disconnected(const disconnected& e) override {
+    oracle_.on_disconnected(client_, e.broker);
+    oracle_.reach("disconnected: " + e.reason.code.message());
+  }
   void on_warned(const warned& e) override {
     const std::error_code code = e.reason.code;
-    if (code == kawait::kafka_error::offset_out_of_range || code == kawait::errc::log_truncated) ++client_.resets;
+    if (code == kawait::kafka_error::offset_out_of_range || code == kawait::errc::log_truncated) {
+      oracle_.on_reset(client_, e.reason.words);
+    }
     oracle_.reach("warning: " + code.message());
     tell("warning: " + e.reason.to_string());
   }
@@ -113,6 +121,7 @@ client& oracle::add_client(std::string name, const member_plan& p) {
   auto c = std::make_unique<client>();
   c->name = std::move(name);
   c->manual = p.manual;
+  c->since = world_.now();
   c->reads_itself = p.how == style::pulls || p.how == style::events;
   clients_.push_back(std::move(c));
   return *clients_.back();
@@ -137,7 +146,6 @@ void oracle::on_assigned(client& c, const kawait::observer::assigned& e) {
     o->where = ledger_.current_id(p);
     o->epoch = e.member_epoch;
     o->since = world_.now();
-    o->resets = c.resets;
     c.owned.push_back(std::move(o));
   }
 }
@@ -150,6 +158,12 @@ void oracle::on_revoked(client& c, const kawait::observer::revoked& e) {
       if (o->name != p || o->at != phase::owned) continue;
       o->at = phase::revoking;
       o->revoked = world_.now();
+      o->due = world_.now() + revocation_time;
+      // Who leaves while some drain, or are not acknowledged, gives up all with the first of them: the broker expels him then.
+      for (const auto& other : c.owned) {
+        const bool is_given_up = other->at == phase::over && other->revoked != time_point() && !other->acknowledged;
+        if (other->at == phase::revoking || is_given_up) o->due = std::min(o->due, other->due);
+      }
       break;
     }
   }
@@ -169,6 +183,7 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
       c.only_of_gone = c.only_of_gone.value_or(true) && is_of_gone;
     }
     const auto took = world_.now() - o->revoked;
+    if (e.outcome.code == kawait::errc::revocation_deadline && o->in_hand > 0) check_deadline(c, *o, world_.now());
     if (e.outcome.code == kawait::errc::revocation_deadline && prompt_ && c.reads_itself && o->in_hand == 0) {
       fail(invariant::progress, c.name + " waits for work on " + o->name.to_string() + " that nobody has in hand");
     }
@@ -178,7 +193,7 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
     if (!e.outcome && o->in_hand > 0) {
       fail(invariant::drained_first, c.name + " gave " + o->name.to_string() + " up with work in hand, before the deadline");
     }
-    const bool has_turned = o->turn > 0 || o->resets != c.resets;  // what was done before counts no more
+    const bool has_turned = o->turn > 0 || o->is_reset();  // what was done before counts no more
     if (!e.outcome && !c.manual && o->began && !has_turned && is_sound(book_of(*o)) && !plan_.is_hostile() && served_in_time_) {
       // What is done is committed: the low-water mark of this stay. A commit that is served late takes one back that came after it.
       const auto committed = broker_.committed(group, o->name.topic, o->name.partition);
@@ -206,6 +221,16 @@ void oracle::on_lost(client& c, const kawait::observer::lost& e) {
   }
 }
 
+// The words begin with the partition's name: another's position stays what it was.
+void oracle::on_reset(client& c, std::string_view words) {
+  const std::string_view name = words.substr(0, words.find(' '));
+  for (const auto& o : c.owned) {
+    if (!o->is_live() || o->name.to_string() != name) continue;
+    ++o->resets;
+    if (book* b = o->where ? ledger_.find(*o->where) : nullptr) b->reset = true;
+  }
+}
+
 void oracle::begin_turn(ownership& o, std::int64_t at) {
   ++o.turn;
   o.turned = world_.now();
@@ -227,13 +252,13 @@ void oracle::on_delivered(client& c, const kawait::observer::delivered& e) {
   }
   check_delivered(c, *o, e);
   o->next = e.next_offset;
-  o->resets = c.resets;
+  o->seen_resets = o->resets;
   o->began = true;
 }
 
 void oracle::check_delivered(client& c, ownership& o, const kawait::observer::delivered& e) {
   const std::string what = c.name + " delivers of " + e.partition.to_string() + " from " + std::to_string(e.first_offset);
-  if (o.sought || o.resets != c.resets) return begin_turn(o, e.first_offset);
+  if (o.sought || o.is_reset()) return begin_turn(o, e.first_offset);
   const book* b = book_of(o);
   if (!o.began) {
     const auto committed = broker_.committed(group, e.partition.topic, e.partition.partition);
@@ -271,8 +296,27 @@ holding oracle::take(client& c, const topic_partition& p, std::int64_t first, st
   return h;
 }
 
-void oracle::saw(client& c, holding& h, const topic_id_partition& where, std::int64_t offset,
-                 std::optional<std::string_view> value) {
+void oracle::check_begins(const client& c, const holding& h, std::int64_t offset) {
+  if (h.of->is_live() || h.of->ended >= world_.now()) return;
+  fail(invariant::within_ownership, c.name + " is given " + h.of->name.to_string() + " at " + std::to_string(offset) +
+                                        ", which it has no more");
+}
+
+void oracle::check_order(const client& c, const holding& h, const std::string& key, std::int64_t offset) {
+  ownership& o = *h.of;
+  if (o.turn > 0 || o.resets > 0) return;
+  const auto [last, is_first] = o.handled.emplace(key, offset);
+  // What failed is given again.
+  if (!is_first && offset < last->second) {
+    fail(invariant::ascending, c.name + " is given " + o.name.to_string() + " at " + std::to_string(offset) + " after " +
+                                   std::to_string(last->second) + (key.empty() ? "" : ", both of key " + key));
+  }
+  last->second = offset;
+}
+
+void oracle::saw(client& c, holding& h, const topic_id_partition& where, const kawait::record& r) {
+  const std::int64_t offset = r.offset();
+  const std::optional<std::string_view> value = r.value();
   const auto name = ledger_.name_of(where);
   const std::string of = name ? name->to_string() : where.topic_id.to_string();
   const std::string what = c.name + " got " + of + " at " + std::to_string(offset);
@@ -282,6 +326,12 @@ void oracle::saw(client& c, holding& h, const topic_id_partition& where, std::in
   }
   entry* e = value ? ledger_.find(*value) : nullptr;
   if (!e) return fail(invariant::same_bytes, what + ": " + std::string(value.value_or("null")));
+  if (r.key() != std::optional<std::string_view>(e->key())) {
+    return fail(invariant::same_bytes, what + " with key " + std::string(r.key().value_or("null")));
+  }
+  if (r.timestamp_ms() != e->timestamp) {
+    return fail(invariant::same_bytes, what + " with timestamp " + std::to_string(r.timestamp_ms()));
+  }
   if (e->where.topic_id != where.topic_id) return fail(invariant::truncation_found, what + " of another topic id");
   if (e->where != where || e->offset != offset) return fail(invariant::same_bytes, what + ": " + std::string(*value));
   if (plan_.committed_only && e->what != fate::committed) {
@@ -336,9 +386,11 @@ void oracle::on_seek(client& c, const topic_id_partition& where, std::optional<s
   for (auto i = b->at.lower_bound(*from); i != b->at.end() && i->first < to; ++i) i->second->excused |= !i->second->done;
 }
 
-void oracle::on_handler(client& c, const topic_id_partition& where, int change) {
-  const int running = c.handlers[where] += change;
-  if (running > 1) fail(invariant::within_ownership, c.name + " runs two handlers of one partition at once");
+void oracle::on_handler(client& c, const topic_id_partition& where, const std::string& key, int change) {
+  const int running = c.handlers[{where, key}] += change;
+  if (running > 1) {
+    fail(invariant::within_ownership, c.name + " runs two handlers of one " + (key.empty() ? "partition" : "key") + " at once");
+  }
 }
 
 }  // namespace seeds

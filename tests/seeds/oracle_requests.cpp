@@ -94,21 +94,31 @@ void oracle::on_heartbeat(client& c, const request_view& v) {
   if (q->member_epoch < 0 && q->member_epoch != (q->instance_id ? -2 : -1)) {
     fail(invariant::leaves, c.name + " leaves with epoch " + std::to_string(q->member_epoch));
   }
-  if (q->member_epoch <= 0 || !q->topic_partitions) return;
+  const bool has_none = q->member_epoch <= 0;  // it leaves, or joins with nothing
+  if (!has_none && !q->topic_partitions) return;
   std::set<topic_partition> said;
-  for (const auto& t : *q->topic_partitions) {
-    for (const std::int32_t p : t.partitions) {
-      if (const auto name = ledger_.name_of(topic_id_partition(t.topic_id, p))) said.insert(*name);
+  if (!has_none) {
+    for (const auto& t : *q->topic_partitions) {
+      for (const std::int32_t p : t.partitions) {
+        if (const auto name = ledger_.name_of(topic_id_partition(t.topic_id, p))) said.insert(*name);
+      }
     }
   }
+  check_unanswered(c, v, said);
+  for (const auto& o : c.owned) o->acknowledged |= !o->is_live() && !said.contains(o->name);
+  if (has_none) return;
   for (const auto& o : c.owned) {
     // What arrives late may have been said before it was assigned.
-    if (!o->is_live() || said.contains(o->name) || o->since + lag() >= world_.now()) continue;
+    if (!o->is_live() || said.contains(o->name) || o->since + lag() >= v.came) continue;
     if (o->at == phase::revoking && o->revoked + revocation_time <= world_.now()) continue;  // given up with its work in hand
     fail(invariant::drained_first, c.name + " says that it has not " + o->name.to_string() + ", which it has");
   }
+}
+
+// Whoever sent the commit must have closed its connection before he gives up what it is of.
+void oracle::check_unanswered(const client& c, const request_view& v, const std::set<topic_partition>& said) {
   for (const unanswered& u : unanswered_) {
-    if (u.connection != v.connection) continue;
+    if (u.connection != v.connection && (u.who != &c || u.is_closed)) continue;
     for (const topic_partition& p : u.partitions) {
       if (said.contains(p)) continue;
       fail(invariant::commits_of_owned, c.name + " gives " + p.to_string() + " up while a commit of it is not answered");
@@ -121,6 +131,14 @@ void oracle::on_unanswered(const request_view& v) {
   if (!q) return;
   unanswered u;
   u.connection = v.connection;
+  u.who = find_client(v.client_id);
+  const auto where = broker_.address(v.node);
+  u.broker = where.host + ":" + std::to_string(where.port);
+  // What was under way when its sender closed the connection arrives all the same.
+  if (u.who && !prompt_) {
+    const auto closed = u.who->disconnected.find(u.broker);
+    u.is_closed = closed != u.who->disconnected.end() && closed->second + lag() >= v.came;
+  }
   for (const auto& t : q->topics) {
     for (const auto& p : t.partitions) {
       if (const auto name = name_of(ledger_, t, p.partition_index, v.version)) u.partitions.insert(*name);
@@ -135,11 +153,22 @@ void oracle::on_commit(client& c, const request_view& v) {
   for (const auto& t : q->topics) {
     for (const auto& p : t.partitions) {
       const auto name = name_of(ledger_, t, p.partition_index, v.version);
-      if (name && v.version < 10) note_heir(c, *name, p.committed_offset);
+      if (!name) continue;
+      if (v.version < 10) note_heir(c, *name, p.committed_offset);
+      if (!plan_.has_fault("slow-request")) continue;
+      asked_.push_back(asked_commit{*name, p.committed_offset, world_.now()});
+      if (asked_.size() > 1000) asked_.pop_front();
     }
   }
   if (v.at > v.came + request_timeout) {
     // The node was frozen. Whoever sent it has given it up, closed the connection, and may have committed more: it is out of his hands.
+    // Whoever begins there was told the newer one, or is told this one.
+    for (const auto& t : q->topics) {
+      for (const auto& p : t.partitions) {
+        const auto name = name_of(ledger_, t, p.partition_index, v.version);
+        if (name) heirs_.push_back(heir{*name, p.committed_offset, true});
+      }
+    }
     return reach("request: a commit served after its time");
   }
   std::int32_t newest = -1;
@@ -148,7 +177,7 @@ void oracle::on_commit(client& c, const request_view& v) {
     for (const auto& p : t.partitions) {
       const auto name = name_of(ledger_, t, p.partition_index, v.version);
       if (!name) continue;
-      check_commit(c, *name, p.committed_offset, q->generation_id_or_member_epoch);
+      check_commit(c, *name, p.committed_offset, q->generation_id_or_member_epoch, v.came);
       const ownership* o = c.live(*name);
       all_live = all_live && o;
       if (o) newest = std::max(newest, o->epoch);
@@ -163,20 +192,25 @@ void oracle::on_commit(client& c, const request_view& v) {
 
 void oracle::note_heir(const client& c, const topic_partition& p, std::int64_t offset) {
   const auto last = c.newest(p);
-  if (last && last->where != ledger_.current_id(p)) heirs_.push_back(heir{p, offset});
+  if (last && last->where != ledger_.current_id(p)) heirs_.push_back(heir{p, offset, false});
 }
 
-void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offset, std::int32_t epoch) {
+void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offset, std::int32_t epoch, time_point came) {
   const std::string what = c.name + " commits " + p.to_string() + " at " + std::to_string(offset);
   note(c.name, "asks for a commit of " + p.to_string() + " at " + std::to_string(offset) + " with epoch " + std::to_string(epoch));
+  const auto owner = broker_.group().owner(group, p);
   ownership* o = c.live(p);
   if (!o) {
     const auto last = c.newest(p);
     if (!last) return fail(invariant::commits_of_owned, what + ", which it never had");
-    if (last->ended + lag() < world_.now()) fail(invariant::commits_of_owned, what + " after giving it up, or losing it");
+    // Though it was sent in time, it must not be taken when the partition is another's.
+    const bool was_same = last->where == ledger_.current_id(p);
+    if (served_in_time_ && was_same && owner && !c.id.empty() && *owner != c.id) {
+      suspicions_.push_back(suspicion{p, offset, c.name, *owner});
+    }
+    if (last->ended + lag() < came) fail(invariant::commits_of_owned, what + " after giving it up, or losing it");
     return;
   }
-  const auto owner = broker_.group().owner(group, p);
   // By name (before version 10) who has not heard yet that a topic was made anew commits to the new one: nothing can be done about it.
   const bool is_same = o->where == ledger_.current_id(p);
   if (is_same && owner && !c.id.empty() && *owner != c.id) {
@@ -185,7 +219,7 @@ void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offs
   // One that was refused is said again, though the position is another by now.
   const bool none_was_refused = plan_.faults.empty() && plan_.answers_lost_percent == 0;
   const auto late = none_was_refused ? lag() : lag() + 10s;
-  if (o->resets != c.resets || (o->turned != time_point() && o->turned + late > world_.now())) return;
+  if (o->is_reset() || (o->turned != time_point() && o->turned + late > came)) return;
   if (o->committed > offset) fail(invariant::committed_is_done, what + " after " + std::to_string(o->committed));
   o->committed = std::max(o->committed, offset);
   const book* b = book_of(*o);
@@ -217,11 +251,11 @@ void oracle::on_fetch(client& c, const request_view& v) {
     const auto o = name ? c.newest(*name) : nullptr;
     if (!o) continue;
     const time_point since = o->at == phase::revoking ? o->revoked : o->ended;
-    if (o->at != phase::owned && since + lag() < world_.now()) {
+    if (o->at != phase::owned && since + lag() < v.came) {
       fail(invariant::within_ownership, c.name + " fetches " + name->to_string() + ", which it is giving up or has not");
     }
     // A request that was made before the partition was lost, and held back by a quota, comes when it is assigned anew.
-    const bool is_of_now = calm_ || o->since + lag() < world_.now();
+    const bool is_of_now = calm_ || o->since + lag() < v.came;
     if (o->at == phase::owned && is_of_now && !o->asked_offset && !o->sought && o->turn == 0 && !o->began) {
       fail(invariant::within_ownership, c.name + " fetches " + name->to_string() + " before it has asked for its offset");
     }
@@ -252,7 +286,7 @@ void oracle::on_list_offsets(client& c, const request_view& v) {
       const topic_partition name(std::string(t.name), p.partition_index);
       const ownership* o = c.live(name);
       const auto committed = broker_.committed(group, name.topic, name.partition);
-      if (!o || o->sought || o->turn > 0 || o->resets != c.resets || !committed || p.timestamp >= 0) continue;
+      if (!o || o->sought || o->turn > 0 || o->is_reset() || !committed || p.timestamp >= 0) continue;
       if (!is_sound(book_of(*o))) continue;
       if (broker_.group().owner(group, name) != c.id) continue;  // one that was expelled, and is yet to hear of it
       if (o->committed >= 0) continue;  // its own, of this stay

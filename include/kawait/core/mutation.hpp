@@ -37,6 +37,12 @@ enum class mutant {
   takes_any_answer,
   pauses_without_bound,
   retries_without_a_pause,
+  works_on_after_the_end,
+  gives_up_early,
+  joins_during_commit,
+  cuts_values,
+  closes_without_a_deadline,
+  ends_on_a_passing_error,
   count
 };
 

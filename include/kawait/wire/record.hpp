@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include <kawait/core/error.hpp>
+#include <kawait/core/mutation.hpp>
 #include <kawait/detail/config.hpp>
 #include <kawait/wire/record_batch.hpp>
 #include <kawait/wire/varint.hpp>
@@ -127,7 +128,10 @@ class record {
   /// Null differs from empty: test with has_value() or `if`, read with * (text) or bytes().
   nullable_view key() const noexcept { return {key_, key_size_}; }
   /// A null value is a tombstone in a compacted topic.
-  nullable_view value() const noexcept { return {value_, value_size_}; }
+  nullable_view value() const noexcept {
+    if (KAWAIT_MUTANT(cuts_values) && value_size_ > 0) return {value_, value_size_ - 1};
+    return {value_, value_size_};
+  }
   header_range headers() const noexcept { return {{headers_, headers_size_}, header_count_}; }
 
   /// Its number within its record batch, from 0: dense where compaction left holes in the offsets.

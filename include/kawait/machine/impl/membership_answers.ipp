@@ -104,7 +104,7 @@ KAWAIT_DECL void membership::refuse(const heartbeat& asked, const response& r, t
       state_ = resigning{failure_of(r)};
       return pause_if_repeated(now, random);
     default:
-      if (is_retriable(error)) return pause(now, random);
+      if (is_retriable(error) && !KAWAIT_MUTANT(ends_on_a_passing_error)) return pause(now, random);
       return fail(failure_of(r));
   }
 }

@@ -27,7 +27,9 @@ KAWAIT_DECL membership::effect membership::poll_joining(time_point now) {
   if (const auto from = std::max(not_before_, names_not_before_); now < from) return idle{from};
   // A join owns nothing. Were a commit of the lost ownership still under way, and the broker gave the same partitions back with
   // the same epoch, as 4.2 does, the commit would count as one of the new ownership.
-  if (auto wait = wait_for_commits(cut_if_unanswered(now + interval_), now)) return std::move(*wait);
+  if (auto wait = wait_for_commits(cut_if_unanswered(now + interval_), now); wait && !KAWAIT_MUTANT(joins_during_commit)) {
+    return std::move(*wait);
+  }
   std::get<joining>(state_).asked = true;
   return send(join_epoch, contents::all(), now);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include <kawait/core/mutation.hpp>
 #include <kawait/net/oidc.hpp>
 
 namespace kawait::runtime {
@@ -188,7 +189,7 @@ KAWAIT_DECL asio::awaitable<void> engine::watch_close(net::time_point drain_dead
   const auto streams = assignment();
   for (const auto& s : streams) give_up(*s);
   while (!is_over() && environment_.now() < deadline) co_await over_.wait_until(deadline);
-  if (is_over()) co_return;
+  if (is_over() || KAWAIT_MUTANT(closes_without_a_deadline)) co_return;
   if (!close_outcome_) close_outcome_ = failure(errc::request_timeout, "close");
   finish({});
 }
