@@ -160,7 +160,7 @@ run_fuzzers() {
 }
 
 build_preset() { # PRESET TARGET
-  build "$1-configure" cmake --preset "$1" -DKAWAIT_UNITY=ON && build "$1-build" cmake --build --preset "$1" --target "$2"
+  build "$1-configure" cmake --preset "$1" -DKAWAIT_QUICK=ON && build "$1-build" cmake --build --preset "$1" --target "$2"
 }
 
 configuration() { # PRESET TARGET [ctest option...]

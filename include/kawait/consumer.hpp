@@ -97,12 +97,12 @@ class consumer {
   KAWAIT_DECL void assign(std::vector<topic_partition> partitions);
 
   /// Runs the consumer until it is closed. Completes with void(std::error_code): none after async_close; operation_aborted when
-  /// cancelled (abrupt, as destruction) or destroyed; else what ended it: errc::not_subscribed, already_running; bootstrap_failed,
-  /// unresolved_host, not_kafka, tls_failed, certificate_rejected, request_timeout (within default.api.timeout.ms no broker was reached,
-  /// or none answered); authentication_failed (credentials were refused sasl.login.attempts times in a row, whenever that is);
-  /// unsupported_broker, or what the group coordinator refuses for good (kafka_error::group_authorization_failed, unsupported_assignor,
-  /// group_max_size_reached, ...). Memory that ran out is std::errc::not_enough_memory, any other exception in the library's own work
-  /// state_not_recoverable.
+  /// cancelled (abrupt, as destruction) or destroyed; else what ended it: errc::not_subscribed, already_running; what the last attempt
+  /// failed with if within default.api.timeout.ms no broker was reached, or none answered (bootstrap_failed, unresolved_host, not_kafka,
+  /// tls_failed, certificate_rejected, request_timeout, connection_closed, malformed_response, frame_too_large, correlation_mismatch);
+  /// authentication_failed (credentials were refused sasl.login.attempts times in a row, whenever that is); unsupported_broker, or what
+  /// the coordinator refuses for good (kafka_error::group_authorization_failed, unsupported_assignor, group_max_size_reached, ...).
+  /// Memory that ran out is std::errc::not_enough_memory, any other exception in the library's own work state_not_recoverable.
   KAWAIT_DECL asio::awaitable<void> async_run();
   template <class Token>
   auto async_run(Token&& token) {
@@ -179,7 +179,8 @@ class consumer {
     return detail::initiate<void>(get_executor(), unassign_operation(engine_, std::move(r)), std::forward<Token>(token), &words);
   }
 
-  /// Commits what is done of all partitions, or the offsets given, with or without metadata. Completes with void(std::error_code, commit_result):
+  /// Commits what is done of all partitions, or the offsets given, with or without metadata. Completes with
+  /// void(std::error_code, commit_result):
   /// - errc::commit_failed if any was refused, or not answered within default.api.timeout.ms (errc::request_timeout); the result says
   ///   which and why. Of partitions that are not ours nothing is sent, their status is errc::not_assigned; one that is being revoked is
   ///   ours until it is given up. Where the consumer was closed or has failed before the answer, the status is errc::not_assigned,
@@ -298,7 +299,7 @@ class consumer {
   std::string member_id() const { return engine_->member_id(); }
   /// The member epoch of the last heartbeat's answer.
   std::int32_t member_epoch() const { return engine_->member_epoch(); }
-  /// What went wrong last and is being retried.
+  /// What went wrong last and is being retried, or seen to.
   const failure& last_warning() const noexcept { return engine_->last_warning; }
 
   /// For the library.

@@ -72,7 +72,7 @@ class handler_host : public runtime::assignment_listener, public std::enable_sha
   KAWAIT_DECL void on_assigned(const runtime::stream_ptr& stream) override;
   KAWAIT_DECL void on_gone(runtime::partition_stream& stream) override;
   KAWAIT_DECL void on_handler_ended(const runtime::stream_ptr& stream, std::exception_ptr thrown);
-  KAWAIT_DECL void fail(const topic_partition& partition, std::exception_ptr why);
+  KAWAIT_DECL void fail(const runtime::partition_stream& stream, std::exception_ptr why);
   KAWAIT_DECL static asio::awaitable<failure> host_handlers(std::shared_ptr<handler_host> self);
   KAWAIT_DECL static asio::awaitable<std::exception_ptr> run_handler(std::shared_ptr<handler_host> self,
                                                                      std::shared_ptr<cancellation_relay> cancel, partition p);
@@ -115,8 +115,8 @@ concept partition_handler = std::move_constructible<Handler> && requires(Handler
 ///   is lost, the handler is cancelled, unless it waits in async_next: then its stream merely ends. No second handler of a partition
 ///   starts before the first has ended.
 /// - A handler that throws ends everything in order: all streams end, running handlers drain, done work is committed, the member
-///   leaves; then the exception is rethrown (the first: of those that others throw meanwhile observers are warned). A handler that returns while its partition is still assigned is treated alike, with
-///   kawait::error(errc::handler_returned_early).
+///   leaves; then the exception is rethrown (the first: of those that others throw until the consumer has ended observers are warned). A
+///   handler that returns while its partition is still assigned is treated alike, with kawait::error(errc::handler_returned_early).
 /// - Cancelling (with any type that the awaiting coroutine lets through; by default that is terminal only) does the same and ends with
 ///   operation_aborted; cancelling a second time is abrupt. As after any cancelled operation, the awaiting coroutine's own
 ///   cancellation state stays as the cancellation left it.

@@ -13,7 +13,7 @@ namespace kawait {
 
 enum class log_level : std::uint8_t {
   error,  ///< async_run() ends with an error; partitions were lost.
-  warn,   ///< What is being retried: last_warning().
+  warn,   ///< What is being retried, or seen to: last_warning(). Settings without effect.
   info,   ///< What changes a few times an hour: joined, assigned, revoked, drained, left, connections.
   debug   ///< Heartbeats, commits, throttling.
 };

@@ -34,8 +34,8 @@ using commit_result = std::vector<commit_status>;
 /// One assigned partition: a stream of batches that one coroutine reads, until the partition is revoked or lost.
 ///
 /// A handle: copies refer to the same stream, and may outlive the consumer, not its execution context. Each assignment has a stream of
-/// its own; a handle never carries over to the next one. Empty ones allow assignment and destruction only. Offsets are looked up and fetching begins with the first read, so that a seek before it needs no
-/// committed offset.
+/// its own; a handle never carries over to the next one. Of an empty one only copies are made and bool is asked. Offsets are looked up and
+/// fetching begins with the first read, so that a seek before it needs no committed offset.
 ///
 /// Thread safety: async_ functions may be started and cancelled anywhere; they run on the consumer's executor and complete on the
 /// handler's. With a token, a `diagnostics` before it receives an error's words, where there are any; it must live until then. The
@@ -55,8 +55,8 @@ class partition {
   /// were fetched but not handed out when it ends are dropped; the next owner reads them.
   ///
   /// Completes with void(std::error_code, std::optional<batch>); without a token the awaitable throws kawait::error. One read at a time.
-  /// Errors: errc::batch_abandoned (the offset is in the words), lease_quota (release batches and go on), no_offset, log_truncated, corrupt_batch,
-  /// crc_mismatch, unsupported_magic, unsupported_codec, decompression_limit (all of them with topic, partition and offset; they are
+  /// Errors: errc::batch_abandoned (the offset is in the words), lease_quota (release batches and go on), no_offset, log_truncated,
+  /// corrupt_batch, crc_mismatch, unsupported_magic, unsupported_codec, decompression_limit (all of them with topic, partition and offset; they are
   /// repeated until a seek), a broker's refusal to serve the partition (kafka_error::topic_authorization_failed), already_running (a
   /// second reader), asio::error::operation_aborted (cancelled: nothing is lost; or the consumer was destroyed).
   KAWAIT_DECL asio::awaitable<std::optional<batch>> async_next() const;

@@ -98,10 +98,11 @@ struct visit {
   std::optional<std::error_code> closed;
 };
 
-constexpr int visits = 200, few = 10;
+constexpr int visits = 200, first_visits = 10;
 
 /// A broker on a context, and consumers of it that come and go; `until` runs the context.
-void come_and_go(asio::any_io_executor executor, kawait::testing::broker& b, bool in_group, const std::function<bool(std::function<bool()>)>& until) {
+void come_and_go(asio::any_io_executor executor, kawait::testing::broker& b, bool in_group,
+                 const std::function<bool(std::function<bool()>)>& until) {
   b.create_topic("orders", 2);
   for (std::int32_t p = 0; p < 2; ++p) b.append("orders", p, {producer_record("one"), producer_record("two")});
   std::optional<held> early;
@@ -118,7 +119,7 @@ void come_and_go(asio::any_io_executor executor, kawait::testing::broker& b, boo
       CHECK(!*v.closed);
     }
     REQUIRE(until([&] { return b.connections() == 0; }));
-    if (i == few) early.emplace(b);
+    if (i == first_visits) early.emplace(b);
   }
   compare(*early, held(b));
 }

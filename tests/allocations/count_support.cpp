@@ -25,7 +25,7 @@ std::size_t* until_short = nullptr;  // of the one thread that tries it; 0: not 
 bool is_short() noexcept { return until_short && *until_short > 0 && --*until_short == 0; }
 
 std::string_view wanted;  // by the one thread that looks for it
-std::size_t times = 0;
+std::size_t times_found = 0;
 
 [[gnu::noinline]] void give_back(void* p) noexcept {
   if (p) {
@@ -34,7 +34,7 @@ std::size_t times = 0;
   }
   if (p && !wanted.empty()) {
     const std::string_view held(static_cast<const char*>(p), malloc_usable_size(p));
-    if (held.find(wanted) != std::string_view::npos) ++times;
+    if (held.find(wanted) != std::string_view::npos) ++times_found;
   }
   std::free(p);
 }
@@ -49,9 +49,9 @@ std::size_t bytes() noexcept { return bytes_in_use.load(std::memory_order_relaxe
 std::size_t take_largest() noexcept { return largest.exchange(0); }
 void look_for(std::string_view text) noexcept {
   wanted = text;
-  times = 0;
+  times_found = 0;
 }
-std::size_t found() noexcept { return times; }
+std::size_t found() noexcept { return times_found; }
 shortage::shortage(std::size_t& nth) noexcept { until_short = &nth; }
 shortage::~shortage() { until_short = nullptr; }
 

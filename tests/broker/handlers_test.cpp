@@ -23,7 +23,7 @@ struct counting {
   std::size_t* mine;
 };
 
-enum class way { records, several, batches };
+enum class way { records, several, whole_batches };
 
 struct working_member {
   working_member(asio::any_io_executor e, config c) : executor(e), consumer(std::move(e), std::move(c)) {}
@@ -79,7 +79,7 @@ asio::awaitable<void> two_members(scenario& s, way how) {
 
 asio::awaitable<void> by_records(scenario& s) { return two_members(s, way::records); }
 asio::awaitable<void> by_several(scenario& s) { return two_members(s, way::several); }
-asio::awaitable<void> by_batches(scenario& s) { return two_members(s, way::batches); }
+asio::awaitable<void> by_batches(scenario& s) { return two_members(s, way::whole_batches); }
 
 TEST_CASE("for_each_record: partitions move in the middle of a batch, and every record is worked on once", "[membership][handlers]") {
   scenario s;

@@ -352,7 +352,8 @@ class Chaos:
             "every number is in the sink": [] if numbers == self.records else [f"{numbers} of {self.records}"],
             "an ownership is given its records in order, without a hole, and nothing after its end": complaints("order"),
             "an ownership begins where all before is done": complaints("start"),
-            "an ownership begins no lower than what was committed before it": complaints("repeats"),
+            "an ownership begins no lower than what was committed before it": [
+                c for s in self.stages for c in s.began_low()],
             "a record is the same however often it comes": complaints("bytes"),
             "committed is never past done": complaints("committed") + [
                 f"{s.name} was never looked at" for s in self.stages if not s.looks],

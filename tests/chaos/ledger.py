@@ -29,6 +29,7 @@ class Stage:
         self.done = [Ranges() for _ in range(partitions)]
         self.values = [[] for _ in range(partitions)]  # by offset
         self.committed = [0] * partitions
+        self.begun_low = []  # ownerships that began below what had been committed before them
         self.set_back = [0] * partitions  # how often a partition's committed offset was seen to move back
         self.complaints = {}
         self.counted = {}
@@ -44,6 +45,10 @@ class Stage:
     def told_of(self, rule):
         kept, more = self.complaints.get(rule, []), self.counted.get(rule, 0) - self.KEPT
         return kept + [f"{self.name}: and {more} more"] if more > 0 else kept
+
+    def began_low(self):
+        """A coordinator that was stopped may answer once more with what it knew, and no look sees that: single ones are let pass."""
+        return self.begun_low if 20 * len(self.begun_low) > self.ownerships else []
 
     def own(self, partition):
         """What deliver() wants to know of the look before an ownership began: the offset committed, and how often it had moved back."""
@@ -65,10 +70,9 @@ class Stage:
                 self.complain("order", f"{who}: expected {expected}, was given {first} to {offsets[-1]}, {len(offsets)} records")
             if expected is None and first > self.done[partition].until:
                 self.complain("start", f"{who}: began at {first}, all is done only to {self.done[partition].until}")
-            # But a coordinator that was stopped may answer once more with what it knew, which a look has then seen move back.
             committed, set_back = before
             if expected is None and first < committed and set_back == self.set_back[partition]:
-                self.complain("repeats", f"{who}: began at {first}, committed before was {committed}")
+                self.begun_low.append(f"{who}: began at {first}, committed before was {committed}")
             known = self.values[partition]
             if first > len(known):
                 self.complain("start", f"{who}: {first}, when nobody had {len(known)}")
@@ -118,6 +122,7 @@ def self_test():
     for rule, script in scripts.items():
         stage = Stage("self-test", 1)
         script(stage)
-        if list(stage.complaints) != rule.split():
-            wrong.append(f"expected a complaint of {rule or 'nothing'}, got {list(stage.complaints)}")
+        rules = list(stage.complaints) + (["repeats"] if stage.began_low() else [])
+        if rules != rule.split():
+            wrong.append(f"expected a complaint of {rule or 'nothing'}, got {rules}")
     return wrong

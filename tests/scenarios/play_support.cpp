@@ -45,7 +45,7 @@ testing::broker_options same_options() {
   return o;
 }
 
-struct outcome {
+struct played {
   std::exception_ptr thrown;
   bool ended = false;
 
@@ -66,7 +66,7 @@ asio::awaitable<void> run(stage& s, asio::awaitable<void> (*script)(stage&)) {
   co_await s.close();
 }
 
-void spawn(asio::io_context& context, stage& s, asio::awaitable<void> (*script)(stage&), outcome& o, int& left) {
+void spawn(asio::io_context& context, stage& s, asio::awaitable<void> (*script)(stage&), played& o, int& left) {
   asio::co_spawn(context, run(s, script), [&context, &o, &left](std::exception_ptr e) {
     o.thrown = e;
     o.ended = true;
@@ -80,7 +80,7 @@ void play(const char* scenario, asio::awaitable<void> (*script)(stage&)) {
   cluster& real = kafka();
   // What members wrote outlives the context, which destroys coroutines that refer to it.
   std::optional<stage> here, there;
-  outcome embedded_outcome, real_outcome;
+  played embedded_outcome, real_outcome;
   {
     asio::io_context context(1);
     testing::broker embedded(context.get_executor(), same_options());

@@ -13,13 +13,6 @@ namespace kawait::tests {
 
 namespace {
 
-/// A coordinator that is still finding out that it is one.
-bool passes(std::int16_t code) {
-  const auto e = static_cast<kafka_error>(code);
-  return e == kafka_error::coordinator_not_available || e == kafka_error::coordinator_load_in_progress ||
-         e == kafka_error::not_coordinator;
-}
-
 /// "the request" with the same answer from both, or an exception.
 template <class Request>
 asio::awaitable<net::answer<Request>> ask(stage& s, const Request& request) {

@@ -5,13 +5,13 @@
 
 namespace kawait::tests {
 
-namespace {
-
 bool passes(std::int16_t code) {
   const auto e = static_cast<kafka_error>(code);
   return e == kafka_error::coordinator_not_available || e == kafka_error::coordinator_load_in_progress ||
          e == kafka_error::not_coordinator;
 }
+
+namespace {
 
 std::string in_order(const std::map<std::int32_t, std::string>& by_partition) {
   std::string line;

@@ -24,6 +24,9 @@ struct beat_answer {
   std::string words() const;
 };
 
+/// Whether it is of a coordinator that is still finding out that it is one.
+bool passes(std::int16_t code);
+
 /// "NONE"
 std::string code_name(std::int16_t code);
 

@@ -140,14 +140,14 @@ void life::close(std::chrono::milliseconds timeout) {
 }
 
 void life::leave() {
-  if (!consumer_ || has_ended()) return;
+  if (!consumer_ || has_ended() || client_.closing) return;
   constexpr auto timeout = 8s;
   client_.closes = std::min(client_.closes, stage_.world.now() + std::chrono::milliseconds(timeout) * 9 / 10);
   const auto one = begin("async_unsubscribe", timeout);
   consumer_->async_unsubscribe(timeout, [self = shared_from_this(), one](std::error_code ec) {
     self->complete(one);
     self->stage_.watch.reach("unsubscribe: " + (ec ? ec.message() : "well"));
-    self->client_.closes = time_point::max();
+    if (!self->client_.closing) self->client_.closes = time_point::max();
   });
 }
 

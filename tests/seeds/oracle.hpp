@@ -148,6 +148,7 @@ class oracle {
     std::uint64_t connection = 0;
     const client* who = nullptr;
     std::string broker;
+    time_point came{};
     bool is_closed = false;  ///< Whoever sent it has closed a connection to that broker since.
     std::set<kawait::topic_partition> partitions;
   };

@@ -119,6 +119,7 @@ void oracle::on_heartbeat(client& c, const request_view& v) {
 void oracle::check_unanswered(const client& c, const request_view& v, const std::set<topic_partition>& said) {
   for (const unanswered& u : unanswered_) {
     if (u.connection != v.connection && (u.who != &c || u.is_closed)) continue;
+    if (v.came < u.came) continue;  // it waited at a node that stood still, and was said before
     for (const topic_partition& p : u.partitions) {
       if (said.contains(p)) continue;
       fail(invariant::commits_of_owned, c.name + " gives " + p.to_string() + " up while a commit of it is not answered");
@@ -131,6 +132,7 @@ void oracle::on_unanswered(const request_view& v) {
   if (!q) return;
   unanswered u;
   u.connection = v.connection;
+  u.came = v.came;
   u.who = find_client(v.client_id);
   const auto where = broker_.address(v.node);
   u.broker = where.host + ":" + std::to_string(where.port);

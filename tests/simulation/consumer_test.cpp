@@ -156,7 +156,8 @@ TEST_CASE("no second handler of a partition starts before the first has ended", 
   k.heartbeat_errors.push_back(kafka_error::unknown_member_id);
   // The partition is the member's again long before the handler's hour is over.
   const auto is_back = [&] {
-    return std::any_of(k.heartbeats.begin() + static_cast<std::ptrdiff_t>(heartbeats), k.heartbeats.end(), [](const auto& h) { return h.epoch == 0; });
+    const auto since = k.heartbeats.begin() + static_cast<std::ptrdiff_t>(heartbeats);
+    return std::any_of(since, k.heartbeats.end(), [](const auto& h) { return h.epoch == 0; });
   };
   REQUIRE(w.run_until(is_back, 1min));
   w.advance(2min);

@@ -4,7 +4,7 @@
 
 // Consumers that are told of assigned, revoked and lost partitions, in virtual time.
 
-namespace {
+namespace events_tests {
 
 using namespace std::chrono_literals;
 using kawait::errc;
@@ -392,4 +392,4 @@ TEST_CASE("a partition that the user was never told of is given up at once", "[e
   m.batches.clear();
 }
 
-}  // namespace
+}  // namespace events_tests

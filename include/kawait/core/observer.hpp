@@ -101,7 +101,7 @@ class observer {
     std::string_view broker;
     duration pause;
   };
-  /// Something went wrong and is being retried, or seen to: last_warning().
+  /// Something went wrong and is being retried, or seen to: last_warning(). Also a setting that has no effect.
   struct warned {
     const failure& reason;
   };

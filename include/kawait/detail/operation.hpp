@@ -36,7 +36,8 @@ asio::awaitable<T> await_on(asio::any_io_executor executor, F f) {
   co_return std::move(value);
 }
 
-/// Runs `f()`, an awaitable of failure, on `executor`, and never in place: for an operation that goes on when it is cancelled, and has a cancellation state of its own for that.
+/// Runs `f()`, an awaitable of failure, on `executor`, and never in place: for an operation that goes on when it is cancelled, and has a
+/// cancellation state of its own for that.
 template <class F>
 asio::awaitable<void> await_apart_on(asio::any_io_executor executor, F f) {
   diagnostics words;

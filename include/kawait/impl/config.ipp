@@ -14,7 +14,7 @@ namespace kawait {
 
 namespace detail {
 
-/// Whether the value may be a secret: errors are logged. Of no property, some of Java's are.
+/// Whether the value may be a secret: errors are logged. Names of Java's that are no property here (ssl.keystore.password) have some.
 inline bool may_be_secret(std::string_view name) {
   if (const property_info* const known = find_property(name)) return known->type == property_type::password;
   return name.starts_with("sasl.") || name.starts_with("ssl.");

@@ -46,6 +46,8 @@ inline void check_store_type(std::string_view name, std::string_view value) {
   refuse_setting(name, value, "only PEM is read; keytool and openssl convert JKS and PKCS12");
 }
 
+inline constexpr std::string_view names_of_key = "ssl.key.location (or ssl.key.pem, ssl.keystore.key)";
+
 [[noreturn]] inline void refuse_together(const std::string& words) { throw error(errc::invalid_config, words); }
 
 inline void check_either(const net::pem_source& s, std::string_view what) {
@@ -205,13 +207,15 @@ KAWAIT_DECL void config::check_tls() const {
   detail::check_either(tls.key, "key");
   if (tls.certificate.empty() != tls.key.empty()) {
     const std::string_view certificate = "ssl.certificate.location (or ssl.certificate.pem, ssl.keystore.certificate.chain)";
-    const std::string_view key = "ssl.key.location (or ssl.key.pem, ssl.keystore.key)";
+    const std::string_view key = detail::names_of_key;
     const auto without = [](std::string_view set, std::string_view missing) {
       return std::string(set) + " is set without " + std::string(missing);
     };
     detail::refuse_together(tls.key.empty() ? without(certificate, key) : without(key, certificate));
   }
-  if (tls.key.empty() && !tls.key_password.empty()) detail::refuse_together("ssl.key.password is set without ssl.key.location (or ssl.key.pem, ssl.keystore.key)");
+  if (tls.key.empty() && !tls.key_password.empty()) {
+    detail::refuse_together("ssl.key.password is set without " + std::string(detail::names_of_key));
+  }
 }
 
 KAWAIT_DECL void config::check_sasl() const {

@@ -97,18 +97,17 @@ KAWAIT_DECL void handler_host::on_gone(runtime::partition_stream& stream) {
 
 KAWAIT_DECL void handler_host::on_handler_ended(const runtime::stream_ptr& stream, std::exception_ptr thrown) {
   const bool was_cancelled = running_.at(stream).cancelled;
-  const topic_partition name = stream->name();
   running_.erase(stream);
   if (thrown) {
     try {
       std::rethrow_exception(thrown);
     } catch (const std::system_error& e) {
-      if (!was_cancelled || e.code() != asio::error::operation_aborted) fail(name, thrown);
+      if (!was_cancelled || e.code() != asio::error::operation_aborted) fail(*stream, thrown);
     } catch (...) {
-      fail(name, thrown);
+      fail(*stream, thrown);
     }
   } else if (!stream->is_ended()) {
-    fail(name, std::make_exception_ptr(error(errc::handler_returned_early, name.to_string())));
+    fail(*stream, std::make_exception_ptr(error(errc::handler_returned_early, stream->name().to_string())));
   }
   stream->work().leave();
   changed_.notify_all();
@@ -116,10 +115,10 @@ KAWAIT_DECL void handler_host::on_handler_ended(const runtime::stream_ptr& strea
 
 // One of them is rethrown. What the others threw while they drained nobody would hear of otherwise; after the consumer's end nothing is
 // told any more.
-KAWAIT_DECL void handler_host::fail(const topic_partition& partition, std::exception_ptr why) {
+KAWAIT_DECL void handler_host::fail(const runtime::partition_stream& stream, std::exception_ptr why) {
   if (thrown_ && !engine_->is_over()) {
     const failure one_more = runtime::failure_of(std::move(why));
-    engine_->warn(failure(one_more.code, "handler of " + partition.to_string() + ": " + one_more.words));
+    engine_->warn(failure(one_more.code, "handler of " + stream.name().to_string() + ": " + one_more.words));
   } else if (!thrown_) {
     thrown_ = std::move(why);
   }

@@ -9,7 +9,8 @@ KAWAIT_DECL asio::awaitable<void> batch_host::invoke(partition p) {
   const auto turn = make_turn(p);
   while (auto next = co_await p.async_next()) {
     batch& b = *next;
-    const runtime::lease* const given = &b.lease();
+    const std::shared_ptr<const runtime::partition_info> of = b.lease().info;
+    const std::uint64_t given = b.lease().ticket;
     const std::int64_t first = b.first_offset(), behind = b.next_offset();
     const bool is_ours = co_await turn->take();
     bool is_left = !is_ours;
@@ -23,7 +24,7 @@ KAWAIT_DECL asio::awaitable<void> batch_host::invoke(partition p) {
         thrown = std::current_exception();
       }
       // Moved away; what a swap has left in its place is not ours to call done.
-      const bool is_taken = !b || &b.lease() != given;
+      const bool is_taken = !b || b.lease().info != of || b.lease().ticket != given;
       if (!thrown) {
         is_left = is_taken || p.info()->was_told_to_stop.load(std::memory_order_relaxed);
         is_done = !is_left;

@@ -95,7 +95,8 @@ class group_coordinator {
   /// When tick() may have something to do. Nothing: never, as things are.
   KAWAIT_DECL std::optional<time_point> next() const;
 
-  /// There is no coordinator: no time passes for groups, and nobody can join, until load().
+  /// There is no coordinator: no time passes for groups, and no scripted member is added, until load(). Heartbeats and
+  /// commits are the broker's to keep away.
   KAWAIT_DECL void unload(time_point now);
   /// There is one again, or another. It knows all that the last one did but how long members have been silent: sessions and
   /// revocations have their full time again, as in Kafka.

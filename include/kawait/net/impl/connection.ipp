@@ -201,11 +201,16 @@ KAWAIT_DECL asio::awaitable<void> connection::write_loop(std::shared_ptr<connect
 // once per time-out instead of once per request.
 KAWAIT_DECL void connection::watch(time_point deadline) {
   if (deadline >= watched_) return;
-  watched_ = time_point::max();  // if there is no memory for another wait: the one before is over
-  watchdog_.expires_at(deadline);
-  watchdog_.async_wait([self = shared_from_this()](std::error_code ec) {
-    if (!ec) self->on_watchdog();
-  });
+  watchdog_.expires_at(deadline);  // the wait before is over with it
+  try {
+    watchdog_.async_wait([self = shared_from_this()](std::error_code ec) {
+      if (!ec) self->on_watchdog();
+    });
+  } catch (...) {  // nobody would look after what is pending
+    watched_ = time_point::max();
+    close(failure(std::make_error_code(std::errc::not_enough_memory)));
+    throw;
+  }
   watched_ = deadline;
 }
 

@@ -113,7 +113,10 @@ KAWAIT_DECL void engine::start() {
   now_running.since = environment_.now();
   now_running.reached = !metadata_.cluster().brokers().empty();  // by who asked for offsets before
   state_ = now_running;
-  for (const std::string& words : options_.warnings) warn(failure(errc::invalid_config, words));
+  for (const std::string& words : options_.warnings) {
+    const failure without_effect(errc::invalid_config, words);
+    options_.observers.tell(&observer::on_warned, observer::warned{without_effect});
+  }
   start_metadata();
   if (now_running.reached) resolve_assigned();
   tasks_.spawn(positions_.run());
