@@ -220,9 +220,10 @@ void oracle::check_survives(const client& c, std::string_view what, std::error_c
   // replaced, or to expire: the library ends with that answer, though the next join could do it (membership::on_leave_answered).
   const bool was_fenced_in_joining = plan_.has_fault("fenced-epoch") && why == kawait::kafka_error::fenced_instance_id;
   if (c.id.empty() && was_fenced_in_joining) return;
-  // No broker was reached, or none answered, for as long as that may take: what came of the last attempt is told.
+  // No broker was reached, or none answered well, for as long as that may take: what came of the last attempt is told.
   const bool is_of_kafka = &why.category() == &kawait::make_error_code(kawait::kafka_error::none).category();
-  if (c.id.empty() && !is_of_kafka && !calm_ && world_.now() >= c.since + api_timeout) return;
+  const bool may_pass = !is_of_kafka || why == kawait::condition::retriable;
+  if (c.id.empty() && may_pass && !calm_ && world_.now() >= c.since + api_timeout) return;
   if (why == kawait::errc::closed || why == asio::error::operation_aborted) return;
   fail(invariant::survives, c.name + ": " + std::string(what) + " failed: " + why.message());
 }
