@@ -85,39 +85,87 @@ TEST_CASE("a leader that sends its readers to a node that nobody knows is not as
   CHECK(w.run_until([&] { return m.total() == 10; }, 5s));
 }
 
-TEST_CASE("done work is committed when a revocation begins, whoever has yet to claim it", "[events]") {
-  kawait::testing::world w;
-  kafka k(w, 2);
-  k.append_numbers(1, 5);
-  k.assign(0, {0, 1});
-  auto c = simulated::member_config();
-  c.auto_commit_interval(1h);
-  simulated::reader m(w, c);
-  m.run();
-  std::vector<kawait::partition> owned;
-  std::optional<kawait::revocation> revoked;
-  const std::function<void()> follow = [&] {
-    m.consumer.async_next_event([&](std::error_code ec, kawait::event e) {
+/// Of two partitions the second is done, but not committed; then it is revoked, and nobody has claimed that yet.
+struct done_and_revoked {
+  explicit done_and_revoked(std::chrono::milliseconds commit_takes = 0ms) : k(w, 2), m(w, by_hand()) {
+    k.append_numbers(1, 5);
+    k.assign(0, {0, 1});
+    k.commit_delay = commit_takes;
+    m.run();
+    follow();
+    REQUIRE(w.run_until([&] { return owned.size() == 2; }));
+    for (const auto& p : owned) {
+      if (p.name().partition != 1) continue;
+      auto batch = w.run(p.async_next());
+      REQUIRE(batch);
+      batch->done();
+    }
+    CHECK(k.commits.empty());
+    k.assign(0, {0});
+    REQUIRE(w.run_until([&] { return revoked.has_value(); }));
+    w.poll();
+  }
+  static kawait::config by_hand() {
+    auto c = simulated::member_config();
+    c.auto_commit_interval(1h);
+    return c;
+  }
+  void follow() {
+    m.consumer.async_next_event([this](std::error_code ec, kawait::event e) {
       if (ec) return;
       if (e.what == kawait::event::kind::assigned) owned.insert(owned.end(), e.partitions.begin(), e.partitions.end());
       if (e.what == kawait::event::kind::revoked) revoked = e.revocation;
       follow();
     });
-  };
-  follow();
-  REQUIRE(w.run_until([&] { return owned.size() == 2; }));
-  for (const auto& p : owned) {
-    if (p.name().partition != 1) continue;
-    auto batch = w.run(p.async_next());
-    REQUIRE(batch);
-    batch->done();
   }
-  CHECK(k.commits.empty());
+
+  kawait::testing::world w;
+  kafka k;
+  simulated::reader m;
+  std::vector<kawait::partition> owned;
+  std::optional<kawait::revocation> revoked;
+};
+
+TEST_CASE("done work is committed when a revocation begins, whoever has yet to claim it", "[events]") {
+  done_and_revoked r;
+  CHECK(r.k.committed[1] == 5);
+  CHECK(r.m.consumer.assignment().size() == 1);
+}
+
+// Nothing is in hand any more, so that whoever waits for the revocation is woken before the drain, which waits for the commit.
+TEST_CASE("a revocation whose commit is unanswered ends with what ended the consumer", "[closing]") {
+  done_and_revoked r(1h);
+  std::optional<std::error_code> ended;
+  r.m.consumer.async_incremental_unassign(*r.revoked, [&](std::error_code ec) { ended = ec; });
+  r.w.advance(1s);
+  REQUIRE(!ended);
+  std::error_code expected = asio::error::operation_aborted;
+  SECTION("its destruction") { auto gone = std::move(r.m.consumer); }
+  SECTION("an error") {
+    r.k.heartbeat_errors.push_back(kafka_error::group_authorization_failed);
+    expected = kafka_error::group_authorization_failed;
+  }
+  REQUIRE(r.w.run_until([&] { return ended.has_value(); }));
+  CHECK(*ended == expected);
+}
+
+TEST_CASE("closed after its run was cancelled, there is nothing left to fail", "[closing]") {
+  kawait::testing::world w;
+  kafka k(w, 1);
   k.assign(0, {0});
-  REQUIRE(w.run_until([&] { return revoked.has_value(); }));
-  w.poll();
-  CHECK(k.committed[1] == 5);
-  CHECK(m.consumer.assignment().size() == 1);
+  kawait::consumer consumer(w.executor(), simulated::member_config());
+  consumer.subscribe("orders");
+  asio::cancellation_signal enough;
+  std::optional<std::error_code> ran, closed;
+  consumer.async_run(asio::bind_cancellation_slot(enough.slot(), [&](std::error_code ec) { ran = ec; }));
+  w.advance(5s);
+  REQUIRE(!ran);
+  enough.emit(asio::cancellation_type::total);
+  REQUIRE(w.run_until([&] { return ran.has_value(); }));
+  CHECK(*ran == asio::error::operation_aborted);
+  consumer.async_close(kawait::close_options(), [&](std::error_code ec) { closed = ec; });
+  REQUIRE(w.run_until([&] { return closed.has_value(); }));
+  CHECK(!*closed);
 }
 
 }  // namespace

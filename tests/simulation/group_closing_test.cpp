@@ -249,5 +249,22 @@ TEST_CASE("closed while another close is under way: the earlier deadline is kept
   CHECK(!s.is_member(a));
 }
 
+// All is drained and committed, and the coordinator does not answer the leave: the drains' deadline means nothing any more.
+TEST_CASE("closed anew while only the leave is unanswered", "[group]") {
+  story s;
+  actor& a = s.join("a");
+  s.write_all(2);
+  REQUIRE(s.until([&] { return s.is_done(2) && s.broker.committed("g", "orders", 1) == 10; }, 1min));
+  s.broker.freeze_node(1);
+  a.close(30s);
+  s.world.advance(27500ms);
+  REQUIRE(!a.closed);
+  const auto again = s.world.now();
+  std::optional<std::error_code> second;
+  a.consumer().async_close(kawait::close_options(100ms), [&](std::error_code ec) { second = ec; });
+  REQUIRE(s.until([&] { return a.closed && second && a.has_ended; }, 1min));
+  CHECK(s.world.now() - again <= 100ms);
+}
+
 }  // namespace
 }  // namespace embedded

@@ -32,9 +32,9 @@ class commit_driver {
     wake_member_ = std::move(wake_member);
   }
 
-  /// One outcome for each item, in their order. Never fails as a whole. What has not left by the deadline is given up then. An
-  /// OffsetCommit that is unanswered then is waited for, since its outcome is what the call is about: for request.timeout.ms from when
-  /// it left, or from the end of a throttling.
+  /// One outcome for each item, in their order; throws only when memory is short. What has not left by the deadline is given up then.
+  /// An OffsetCommit that is unanswered then is waited for, since its outcome is what the call is about: for request.timeout.ms from
+  /// when it left, or from the end of a throttling. But where it is of several calls, only those of the latest deadline wait so.
   KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> async_commit(std::vector<machine::commit_item> items,
                                                                                  net::time_point deadline);
   /// A heartbeat was answered: a stale stamp may have been waiting for it.

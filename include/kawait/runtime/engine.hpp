@@ -129,7 +129,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   std::int32_t member_epoch() const { return group_ ? group_->membership().member_epoch() : -1; }
   /// "joining", "stable", ...; empty without a group.
   std::string_view membership_state() const { return group_ ? group_->membership().state_name() : std::string_view(); }
-  failure last_warning;  ///< What went wrong and is being retried, newest; for words of time-outs.
+  failure last_warning;  ///< What went wrong and is being retried or seen to, newest; for words of time-outs.
   KAWAIT_DECL void warn(failure why);
 
  private:
@@ -140,7 +140,7 @@ class engine final : public std::enable_shared_from_this<engine>,
     bool reached = false;  // a broker has answered: Metadata, or a heartbeat
   };
   struct closing {
-    net::time_point drain_deadline;
+    net::time_point drain_deadline, deadline;  // of who is in the greatest hurry
   };
   struct over {
     failure why;
@@ -194,7 +194,6 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void ask_for_subscribed();
   KAWAIT_DECL void check_subscription();
   KAWAIT_DECL asio::awaitable<void> watch_departure(std::shared_ptr<departure> one);
-  // --- Life (impl/engine.ipp).
   // --- Who listens hears of it (impl/engine_observed.ipp).
   KAWAIT_DECL void tell_assigned(const std::vector<stream_ptr>& streams, std::int32_t member_epoch) const;
   KAWAIT_DECL void tell_revoked(const std::vector<stream_ptr>& streams, net::time_point deadline) const;
@@ -202,6 +201,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void tell_lost(const std::vector<stream_ptr>& streams, const failure& reason) const;
   KAWAIT_DECL void tell_committed(const std::vector<machine::commit_outcome>& outcomes, net::time_point began) const;
   KAWAIT_DECL void tell_delivered(const partition_stream& stream, const lease& l) const;
+  // --- Life (impl/engine.ipp).
   KAWAIT_DECL void note_drain_failure(const failure& why);
   KAWAIT_DECL void start();
   KAWAIT_DECL void start_metadata();

@@ -59,10 +59,11 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
     cancelled = state.cancelled() != asio::cancellation_type::none;
   }
   if (!mine->is_finished) {
-    std::erase(waiting_, mine);
+    const bool has_left = std::erase(waiting_, mine) == 0;
+    const char* const late = has_left ? "the commit is still unanswered" : "the commit before it is still unanswered";
     const failure why = stopped_    ? why_stopped_
                         : cancelled ? failure(asio::error::operation_aborted)
-                                    : failure(errc::request_timeout, "the commit before it is still unanswered");
+                                    : failure(errc::request_timeout, late);
     for (const auto& item : mine->items) mine->outcomes.emplace_back(item, why);
   }
   co_return std::move(mine->outcomes);

@@ -163,21 +163,24 @@ KAWAIT_DECL void engine::begin_close(milliseconds timeout, machine::leave_kind k
   if (std::holds_alternative<created>(state_)) finish({});
   timeout = bounded(timeout);
   const net::time_point now = environment_.now();
-  const net::time_point drain_deadline = now + machine::drain_time(timeout);
+  const net::time_point drain_deadline = now + machine::drain_time(timeout), deadline = now + timeout;
   if (auto* const before = std::get_if<closing>(&state_)) {
-    // Who closes what ends by itself already (for_each_* of which a handler threw) may be in more of a hurry.
-    if (drain_deadline >= before->drain_deadline) return;
-    before->drain_deadline = drain_deadline;
-    tasks_.spawn(watch_close(drain_deadline, now + timeout));
+    // Who closes what ends by itself already (for_each_* of which a handler threw) may be in more of a hurry. Each deadline counts
+    // for itself: who comes when all is drained and only the leave is unanswered has the earlier of the second alone.
+    if (drain_deadline >= before->drain_deadline && deadline >= before->deadline) return;
+    before->drain_deadline = std::min(before->drain_deadline, drain_deadline);
+    before->deadline = std::min(before->deadline, deadline);
+    tasks_.spawn(watch_close(before->drain_deadline, before->deadline));
   }
   if (!std::holds_alternative<running>(state_)) return;
   closing now_closing;
   now_closing.drain_deadline = drain_deadline;
+  now_closing.deadline = deadline;
   state_ = now_closing;
   commit_timer_.cancel();
   moved_.notify_all();
   start_drains();
-  tasks_.spawn(watch_close(drain_deadline, now + timeout));
+  tasks_.spawn(watch_close(drain_deadline, deadline));
   if (group_) {
     group_->membership().leave(kind);
     group_->wake();
@@ -218,14 +221,13 @@ KAWAIT_DECL asio::awaitable<void> engine::say_goodbye(failure why) {
 KAWAIT_DECL void engine::stop(failure why) {
   if (is_over()) return;
   end_all(end_reason::closed, why);
-  if (!close_outcome_) close_outcome_ = why;
   finish(std::move(why));
 }
 
 KAWAIT_DECL void engine::finish(failure why) {
   if (is_over()) return;
   const bool failed = static_cast<bool>(why);
-  // Work was in hand, or not committed yet: who closes hears what became of it.
+  // The close was under way: who waits for it hears that it was cut short. Who closes later has nothing left to close.
   if (failed && std::holds_alternative<closing>(state_) && !close_outcome_) close_outcome_ = why;
   over now_over;
   now_over.why = why;

@@ -205,7 +205,7 @@ KAWAIT_DECL asio::awaitable<failure> engine::unassign(std::shared_ptr<revocation
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) co_return detail::aborted();
   }
-  co_return revocation->is_done() ? revocation->outcome() : failure(errc::closed);
+  co_return revocation->is_done() ? revocation->outcome() : why_over();
 }
 
 }  // namespace kawait::runtime
