@@ -122,11 +122,6 @@ void oracle::check_deadline(const client& c, const ownership& o, time_point ende
                                      " ms before the deadline");
 }
 
-void oracle::on_disconnected(client& c, std::string_view broker) {
-  c.disconnected.insert_or_assign(std::string(broker), world_.now());
-  for (unanswered& u : unanswered_) u.is_closed |= u.who == &c && u.broker == broker;
-}
-
 void oracle::check_attempts() {
   std::size_t all = 0;
   for (const std::int32_t node : broker_.nodes()) {
@@ -165,7 +160,9 @@ void oracle::check_committed() {
     if (!committed || *committed == checked) continue;
     if (*committed > checked && is_sound(&b)) {
       const entry* e = ledger_.first_missing(where, checked, *committed);
-      if (e) {
+      if (e && was_of_another(where, b.name, *committed)) {
+        b.inherits = true;
+      } else if (e) {
         fail(invariant::at_least_once, b.name.to_string() + " is committed at " + std::to_string(*committed) + ", though " +
                                            std::to_string(e->offset) + " was not done");
       }
@@ -192,6 +189,11 @@ bool oracle::was_given_up(const topic_partition& p, std::int64_t offset) const {
   return std::any_of(asked_.begin(), asked_.end(), [&](const asked_commit& a) {
     return a.name == p && a.offset == offset && a.at + request_timeout <= now + 1s && a.at + slowest_request >= now;
   });
+}
+
+bool oracle::was_of_another(const topic_id_partition& where, const topic_partition& p, std::int64_t offset) const {
+  return std::any_of(asked_.begin(), asked_.end(),
+                     [&](const asked_commit& a) { return a.name == p && a.offset == offset && a.where && a.where != where; });
 }
 
 void oracle::check_owners() {

@@ -44,6 +44,7 @@ struct ownership {
   std::uint64_t resets = 0, seen_resets = 0;  ///< That the consumer has told, and had at the last delivery.
   time_point turned{};
   std::int64_t base = -1, next = -1;   ///< What was handed out in this turn.
+  std::int64_t lowest = -1, highest = -1;  ///< In all turns.
   std::map<std::int64_t, std::int64_t> done;  ///< [from, to), merged.
   std::int64_t committed = -1;         ///< The last that was asked for.
   int in_hand = 0;
@@ -74,7 +75,6 @@ struct client {
   std::vector<std::shared_ptr<ownership>> owned;
   std::map<std::pair<kawait::topic_id_partition, std::string>, int> handlers;
   time_point since{};
-  std::map<std::string, time_point, std::less<>> disconnected;  ///< By broker: the last time.
   std::optional<time_point> last_heartbeat;
   time_point closes = time_point::max();  ///< Closing or unsubscribing, what is in hand may be given up then.
   std::optional<time_point> fenced;  ///< It was told so.
@@ -147,9 +147,7 @@ class oracle {
   struct unanswered {
     std::uint64_t connection = 0;
     const client* who = nullptr;
-    std::string broker;
-    time_point came{};
-    bool is_closed = false;  ///< Whoever sent it has closed a connection to that broker since.
+    time_point sent{};
     std::set<kawait::topic_partition> partitions;
   };
   struct suspicion {
@@ -164,6 +162,7 @@ class oracle {
   };
   struct asked_commit {
     kawait::topic_partition name;
+    std::optional<kawait::topic_id_partition> where;  ///< That it was meant for.
     std::int64_t offset;
     time_point at;
   };
@@ -175,7 +174,6 @@ class oracle {
   void on_lost(client& c, const kawait::observer::lost& e);
   void on_delivered(client& c, const kawait::observer::delivered& e);
   void on_reset(client& c, std::string_view words);
-  void on_disconnected(client& c, std::string_view broker);
   void check_deadline(const client& c, const ownership& o, time_point ended);
   void check_delivered(client& c, ownership& o, const kawait::observer::delivered& e);
   void begin_turn(ownership& o, std::int64_t at);
@@ -187,7 +185,7 @@ class oracle {
   /// A commit that names no topic id may be of an earlier topic of the name. The broker may refuse it, which is seen at the next sample.
   void note_heir(const client& c, const kawait::topic_partition& p, std::int64_t offset);
   void check_unanswered(const client& c, const kawait::testing::request_view& v, const std::set<kawait::topic_partition>& said);
-  void check_commit(client& c, const kawait::topic_partition& p, std::int64_t offset, std::int32_t epoch, time_point came);
+  void check_commit(client& c, const kawait::topic_partition& p, std::int64_t offset, std::int32_t epoch, time_point sent);
   void on_fetch(client& c, const kawait::testing::request_view& v);
   void on_list_offsets(client& c, const kawait::testing::request_view& v);
   void on_offset_fetch(client& c, const kawait::testing::request_view& v);
@@ -200,6 +198,8 @@ class oracle {
   void check_committed();
   void on_moved_back(book& b, std::int64_t from, std::int64_t to);
   bool was_given_up(const kawait::topic_partition& p, std::int64_t offset) const;
+  /// By name, for a topic that is gone, and served late.
+  bool was_of_another(const kawait::topic_id_partition& where, const kawait::topic_partition& p, std::int64_t offset) const;
   void check_owners();
   void check_deadlines();
   void check_attempts();

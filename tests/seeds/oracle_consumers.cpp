@@ -91,7 +91,6 @@ class oracle::watcher final : public kawait::observer {
   }
   void on_throttled(const throttled&) override { oracle_.reach("event: throttled"); }
   void on_disconnected(const disconnected& e) override {
-    oracle_.on_disconnected(client_, e.broker);
     oracle_.reach("disconnected: " + e.reason.code.message());
   }
   void on_warned(const warned& e) override {
@@ -252,6 +251,8 @@ void oracle::on_delivered(client& c, const kawait::observer::delivered& e) {
   }
   check_delivered(c, *o, e);
   o->next = e.next_offset;
+  o->lowest = o->began ? std::min(o->lowest, o->base) : o->base;
+  o->highest = std::max(o->highest, o->next);
   o->seen_resets = o->resets;
   o->began = true;
 }
@@ -277,10 +278,10 @@ void oracle::check_delivered(client& c, ownership& o, const kawait::observer::de
 }
 
 holding oracle::take(client& c, const topic_partition& p, std::int64_t first, std::int64_t next) {
-  // A handler may get what was handed out before the partition went, and after it came back.
+  // A handler may get what was handed out before the partition went, and after it came back; or before the position was reset.
   std::shared_ptr<ownership> o = c.newest(p);
   for (auto i = c.owned.rbegin(); i != c.owned.rend(); ++i) {
-    if ((*i)->name != p || !(*i)->began || (*i)->next < next || (*i)->base > first) continue;
+    if ((*i)->name != p || !(*i)->began || (*i)->highest < next || (*i)->lowest > first) continue;
     o = *i;
     break;
   }

@@ -109,17 +109,18 @@ void oracle::on_heartbeat(client& c, const request_view& v) {
   if (has_none) return;
   for (const auto& o : c.owned) {
     // What arrives late may have been said before it was assigned.
-    if (!o->is_live() || said.contains(o->name) || o->since + lag() >= v.came) continue;
+    if (!o->is_live() || said.contains(o->name) || o->since + lag() >= v.sent) continue;
     if (o->at == phase::revoking && o->revoked + revocation_time <= world_.now()) continue;  // given up with its work in hand
     fail(invariant::drained_first, c.name + " says that it has not " + o->name.to_string() + ", which it has");
   }
 }
 
-// Whoever sent the commit must have closed its connection before he gives up what it is of.
+// Whoever sent the commit must have closed its connection before he gives up what it is of. What was under way then may arrive all
+// the same.
 void oracle::check_unanswered(const client& c, const request_view& v, const std::set<topic_partition>& said) {
   for (const unanswered& u : unanswered_) {
-    if (u.connection != v.connection && (u.who != &c || u.is_closed)) continue;
-    if (v.came < u.came) continue;  // it waited at a node that stood still, and was said before
+    if (u.connection != v.connection && (u.who != &c || broker_.is_closed_by_client(u.connection))) continue;
+    if (v.sent < u.sent) continue;  // it waited at a node that stood still, or on its way, and was said before
     for (const topic_partition& p : u.partitions) {
       if (said.contains(p)) continue;
       fail(invariant::commits_of_owned, c.name + " gives " + p.to_string() + " up while a commit of it is not answered");
@@ -132,15 +133,8 @@ void oracle::on_unanswered(const request_view& v) {
   if (!q) return;
   unanswered u;
   u.connection = v.connection;
-  u.came = v.came;
+  u.sent = v.sent;
   u.who = find_client(v.client_id);
-  const auto where = broker_.address(v.node);
-  u.broker = where.host + ":" + std::to_string(where.port);
-  // What was under way when its sender closed the connection arrives all the same.
-  if (u.who && !prompt_) {
-    const auto closed = u.who->disconnected.find(u.broker);
-    u.is_closed = closed != u.who->disconnected.end() && closed->second + lag() >= v.came;
-  }
   for (const auto& t : q->topics) {
     for (const auto& p : t.partitions) {
       if (const auto name = name_of(ledger_, t, p.partition_index, v.version)) u.partitions.insert(*name);
@@ -158,13 +152,14 @@ void oracle::on_commit(client& c, const request_view& v) {
       if (!name) continue;
       if (v.version < 10) note_heir(c, *name, p.committed_offset);
       if (!plan_.has_fault("slow-request")) continue;
-      asked_.push_back(asked_commit{*name, p.committed_offset, world_.now()});
+      const auto last = c.newest(*name);
+      asked_.push_back(asked_commit{*name, last ? last->where : std::nullopt, p.committed_offset, world_.now()});
       if (asked_.size() > 1000) asked_.pop_front();
     }
   }
-  if (v.at > v.came + request_timeout) {
-    // The node was frozen. Whoever sent it has given it up, closed the connection, and may have committed more: it is out of his hands.
-    // Whoever begins there was told the newer one, or is told this one.
+  if (v.at > v.sent + request_timeout || broker_.is_closed_by_client(v.connection)) {
+    // The node was frozen, or the connection was slow. Whoever sent it has given it up, closed the connection, and may have committed
+    // more: it is out of his hands. Whoever begins there was told the newer one, or is told this one.
     for (const auto& t : q->topics) {
       for (const auto& p : t.partitions) {
         const auto name = name_of(ledger_, t, p.partition_index, v.version);
@@ -179,13 +174,15 @@ void oracle::on_commit(client& c, const request_view& v) {
     for (const auto& p : t.partitions) {
       const auto name = name_of(ledger_, t, p.partition_index, v.version);
       if (!name) continue;
-      check_commit(c, *name, p.committed_offset, q->generation_id_or_member_epoch, v.came);
+      check_commit(c, *name, p.committed_offset, q->generation_id_or_member_epoch, v.sent);
       const ownership* o = c.live(*name);
       all_live = all_live && o;
       if (o) newest = std::max(newest, o->epoch);
     }
   }
-  const bool stamps = kawait::testing::traits_of(plan_.generation).lease_epoch_commits;
+  // Who could not learn what the broker knows, and is told that a stamp is stale which is not, has to believe it.
+  const bool is_lied_to = plan_.has_fault("versions-mismatch") && plan_.has_fault("stale-epoch");
+  const bool stamps = kawait::testing::traits_of(plan_.generation).lease_epoch_commits && !is_lied_to;
   if (stamps && prompt_ && all_live && newest >= 0 && q->generation_id_or_member_epoch > newest) {
     fail(invariant::commits_of_owned, c.name + " commits with epoch " + std::to_string(q->generation_id_or_member_epoch) +
                                           " what it was assigned at " + std::to_string(newest));
@@ -197,7 +194,7 @@ void oracle::note_heir(const client& c, const topic_partition& p, std::int64_t o
   if (last && last->where != ledger_.current_id(p)) heirs_.push_back(heir{p, offset, false});
 }
 
-void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offset, std::int32_t epoch, time_point came) {
+void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offset, std::int32_t epoch, time_point sent) {
   const std::string what = c.name + " commits " + p.to_string() + " at " + std::to_string(offset);
   note(c.name, "asks for a commit of " + p.to_string() + " at " + std::to_string(offset) + " with epoch " + std::to_string(epoch));
   const auto owner = broker_.group().owner(group, p);
@@ -210,7 +207,7 @@ void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offs
     if (served_in_time_ && was_same && owner && !c.id.empty() && *owner != c.id) {
       suspicions_.push_back(suspicion{p, offset, c.name, *owner});
     }
-    if (last->ended + lag() < came) fail(invariant::commits_of_owned, what + " after giving it up, or losing it");
+    if (last->ended + lag() < sent) fail(invariant::commits_of_owned, what + " after giving it up, or losing it");
     return;
   }
   // By name (before version 10) who has not heard yet that a topic was made anew commits to the new one: nothing can be done about it.
@@ -221,7 +218,7 @@ void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offs
   // One that was refused is said again, though the position is another by now.
   const bool none_was_refused = plan_.faults.empty() && plan_.answers_lost_percent == 0;
   const auto late = none_was_refused ? lag() : lag() + 10s;
-  if (o->is_reset() || (o->turned != time_point() && o->turned + late > came)) return;
+  if (o->is_reset() || (o->turned != time_point() && o->turned + late > sent)) return;
   if (o->committed > offset) fail(invariant::committed_is_done, what + " after " + std::to_string(o->committed));
   o->committed = std::max(o->committed, offset);
   const book* b = book_of(*o);
@@ -253,11 +250,11 @@ void oracle::on_fetch(client& c, const request_view& v) {
     const auto o = name ? c.newest(*name) : nullptr;
     if (!o) continue;
     const time_point since = o->at == phase::revoking ? o->revoked : o->ended;
-    if (o->at != phase::owned && since + lag() < v.came) {
+    if (o->at != phase::owned && since + lag() < v.sent) {
       fail(invariant::within_ownership, c.name + " fetches " + name->to_string() + ", which it is giving up or has not");
     }
     // A request that was made before the partition was lost, and held back by a quota, comes when it is assigned anew.
-    const bool is_of_now = calm_ || o->since + lag() < v.came;
+    const bool is_of_now = calm_ || o->since + lag() < v.sent;
     if (o->at == phase::owned && is_of_now && !o->asked_offset && !o->sought && o->turn == 0 && !o->began) {
       fail(invariant::within_ownership, c.name + " fetches " + name->to_string() + " before it has asked for its offset");
     }
@@ -288,7 +285,7 @@ void oracle::on_list_offsets(client& c, const request_view& v) {
       const topic_partition name(std::string(t.name), p.partition_index);
       const ownership* o = c.live(name);
       const auto committed = broker_.committed(group, name.topic, name.partition);
-      if (!o || o->sought || o->turn > 0 || o->is_reset() || !committed || p.timestamp >= 0) continue;
+      if (!o || o->since > v.sent || o->sought || o->turn > 0 || o->is_reset() || !committed || p.timestamp >= 0) continue;
       if (!is_sound(book_of(*o))) continue;
       if (broker_.group().owner(group, name) != c.id) continue;  // one that was expelled, and is yet to hear of it
       if (o->committed >= 0) continue;  // its own, of this stay

@@ -123,6 +123,9 @@ class broker {
   KAWAIT_DECL void cut_connections(std::int32_t node = 0);
   /// Closes the connections over which nothing was asked or answered for so long, as connections.max.idle.ms does. How many.
   KAWAIT_DECL std::size_t close_idle_connections(std::chrono::milliseconds idle);
+  /// Whoever opened that connection (request_view::connection) has closed it, though what he sent may be under way still; or it is
+  /// over. In memory only.
+  KAWAIT_DECL bool is_closed_by_client(std::uint64_t connection) const;
   /// The node goes to another address of a network in memory, as a container does that is started anew: its connections are cut,
   /// the old address is nobody's, metadata tells the new one. Throws kawait::error(errc::invalid_config) over real sockets,
   /// std::system_error if something listens at the new address.

@@ -76,7 +76,7 @@ struct incoming {
   std::string_view client_id;
   std::vector<std::byte> frame;
   std::span<const std::byte> body;
-  net::time_point came{};
+  net::time_point came{}, sent{};
   std::deque<std::string> words;
   kafka_error refused = kafka_error::none;  ///< By a fault: the answer to give.
   const fault* edits = nullptr;             ///< And what is to be done to it.

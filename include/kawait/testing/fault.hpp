@@ -28,6 +28,7 @@ struct request_view {
   std::string_view client_id;
   net::time_point at{};                  ///< When it is served.
   net::time_point came{};                ///< Before that, where a node was frozen.
+  net::time_point sent{};                ///< By its client, where that is in the same memory; else as `came`.
   std::span<const std::byte> body;       ///< The message, behind its header.
 };
 

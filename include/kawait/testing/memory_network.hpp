@@ -49,6 +49,14 @@ struct memory_pipe {
                           pipe_options options, event_trace* trace = nullptr);
 };
 
+/// What whoever reads one end of a simulated connection may know of the other, beside what arrives.
+struct memory_peer {
+  net::time_point wrote{};  ///< When it wrote the last byte that was read here.
+  bool has_closed = false;  ///< Though what it wrote may be under way still.
+};
+/// None of a transport that is not in memory.
+KAWAIT_DECL std::optional<memory_peer> peer_of(const net::transport& end);
+
 /// Somebody wants to connect.
 struct connection_attempt {
   net::host_port where;

@@ -185,6 +185,13 @@ KAWAIT_DECL void broker::thaw_node(std::int32_t node) {
 
 KAWAIT_DECL void broker::cut_connections(std::int32_t node) { core_->cut(node); }
 
+KAWAIT_DECL bool broker::is_closed_by_client(std::uint64_t connection) const {
+  const auto found = core_->connections.find(connection);
+  if (found == core_->connections.end()) return true;
+  const auto client = peer_of(*found->second->stream);
+  return client && client->has_closed;
+}
+
 KAWAIT_DECL std::size_t broker::close_idle_connections(std::chrono::milliseconds idle) {
   std::size_t closed = 0;
   const auto all = core_->connections;

@@ -170,6 +170,7 @@ KAWAIT_DECL fault core::decide(connection& c, const incoming& in) {
   v.client_id = in.client_id;
   v.at = env.now();
   v.came = in.came;
+  v.sent = in.sent;
   v.body = in.body;
   seen_request& s = seen.emplace_back();
   s.at = v.at;
@@ -221,6 +222,8 @@ KAWAIT_DECL asio::awaitable<void> core::while_frozen(connection& c) {
 
 KAWAIT_DECL asio::awaitable<void> core::serve_one(connection& c, incoming& in) {
   in.came = env.now();
+  const auto client = peer_of(*c.stream);
+  in.sent = client ? client->wrote : in.came;
   co_await while_frozen(c);
   fault f = decide(c, in);
   const std::uint64_t era = fault_era;

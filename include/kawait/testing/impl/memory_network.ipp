@@ -19,6 +19,10 @@ struct memory_stream {
     net::time_point at;    // when it arrives
     std::size_t size = 0;  // what of it was not read yet
   };
+  struct written {
+    net::time_point at;
+    std::uint64_t end = 0;  // of all that was put under way
+  };
 
   memory_stream(const asio::any_io_executor& executor, std::string n, link_options l, event_trace* t)
       : env(net::environment::of(executor)), name(std::move(n)), link(l), trace(t), readable(executor), writable(executor) {}
@@ -43,6 +47,9 @@ struct memory_stream {
   std::vector<std::byte> bytes;
   std::size_t begin = 0;
   std::uint64_t sent = 0;
+  std::uint64_t kept = 0, taken = 0;  // what was put under way, and read
+  std::deque<written> writes;         // those of which something was not read yet
+  net::time_point wrote{};            // the last byte that was read
   std::deque<segment> segments;  // of a link that delays
   net::time_point free_at{};     // the link is busy until then
   bool writer_closed = false;
@@ -63,7 +70,12 @@ KAWAIT_DECL std::size_t memory_stream::arrived() const {
 }
 
 KAWAIT_DECL void memory_stream::take(std::size_t n) {
+  if (n == 0) return;
   begin += n;
+  taken += n;
+  while (writes.front().end < taken) writes.pop_front();
+  wrote = writes.front().at;
+  if (writes.front().end == taken) writes.pop_front();
   if (begin == bytes.size()) {
     bytes.clear();
     begin = 0;
@@ -79,19 +91,25 @@ KAWAIT_DECL void memory_stream::take(std::size_t n) {
 KAWAIT_DECL void memory_stream::drop_unsent() {
   while (!segments.empty() && segments.back().at > env.now() + link.latency) {
     bytes.resize(bytes.size() - segments.back().size);
+    kept -= segments.back().size;
     segments.pop_back();
   }
 }
 
 KAWAIT_DECL bool memory_stream::send(std::span<const std::byte> b) {
   if (trace) trace->add(env.now(), name, "bytes", b.size(), b);
-  std::uint64_t kept = b.size();
-  const std::uint64_t before = std::exchange(sent, sent + kept);
-  if (link.cut_at) kept = std::min(kept, *link.cut_at - std::min(*link.cut_at, before));
-  if (link.lose_from) kept = std::min(kept, *link.lose_from - std::min(*link.lose_from, before));
-  bytes.insert(bytes.end(), b.begin(), b.begin() + static_cast<std::ptrdiff_t>(kept));
-  for (std::uint64_t done = 0; link.delays() && done < kept;) {
-    const std::uint64_t part = link.bytes_per_second == 0 ? kept : std::min<std::uint64_t>(segment_size, kept - done);
+  std::uint64_t here = b.size();
+  const std::uint64_t before = std::exchange(sent, sent + here);
+  if (link.cut_at) here = std::min(here, *link.cut_at - std::min(*link.cut_at, before));
+  if (link.lose_from) here = std::min(here, *link.lose_from - std::min(*link.lose_from, before));
+  bytes.insert(bytes.end(), b.begin(), b.begin() + static_cast<std::ptrdiff_t>(here));
+  kept += here;
+  written w;
+  w.at = env.now();
+  w.end = kept;
+  if (here != 0) writes.push_back(w);
+  for (std::uint64_t done = 0; link.delays() && done < here;) {
+    const std::uint64_t part = link.bytes_per_second == 0 ? here : std::min<std::uint64_t>(segment_size, here - done);
     free_at = std::max(free_at, env.now());
     if (link.bytes_per_second != 0) {
       const auto nanoseconds = static_cast<std::int64_t>(part * 1'000'000'000 / link.bytes_per_second);
@@ -103,7 +121,7 @@ KAWAIT_DECL bool memory_stream::send(std::span<const std::byte> b) {
     segments.push_back(s);
     done += part;
   }
-  if (kept != 0) readable.notify_all();
+  if (here != 0) readable.notify_all();
   return !link.cut_at || sent < *link.cut_at;
 }
 
@@ -125,6 +143,12 @@ class memory_transport final : public net::transport {
   KAWAIT_DECL void close() noexcept override;
   KAWAIT_DECL void abort() noexcept override;
   std::string peer() const override { return peer_; }
+  memory_peer other_end() const {
+    memory_peer p;
+    p.wrote = in_->wrote;
+    p.has_closed = in_->writer_closed;
+    return p;
+  }
 
  private:
   KAWAIT_DECL std::size_t push(std::span<const std::byte> bytes);
@@ -217,6 +241,11 @@ inline asio::awaitable<void> run_acceptor(std::shared_ptr<memory_network::accept
 }
 
 }  // namespace detail
+
+KAWAIT_DECL std::optional<memory_peer> peer_of(const net::transport& end) {
+  const auto* const in_memory = dynamic_cast<const detail::memory_transport*>(&end);
+  return in_memory ? std::optional(in_memory->other_end()) : std::nullopt;
+}
 
 KAWAIT_DECL memory_pipe::memory_pipe(const asio::any_io_executor& executor, std::string first_name, std::string second_name,
                                      pipe_options options, event_trace* trace) {
