@@ -5,6 +5,7 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "allocations/count_support.hpp"
@@ -104,6 +105,33 @@ TEST_CASE("whichever allocation of closing a connection fails, its requests end"
     was_short = fails_all_when_closed(nth);
   }
   CHECK(nth > 3);  // the words of each request, and the name that observers are told
+}
+
+TEST_CASE("whichever allocation of a time-out fails, the connection is closed and nothing leaves the context") {
+  for (std::size_t nth = 1; nth <= 4; ++nth) {
+    CAPTURE(nth);
+    testing::world w;
+    w.network().listen("10.0.0.1", 9092, keep_silent);
+    auto c = open(w);
+    REQUIRE(c);
+    const auto e = ask(w, *c, 10s);
+    w.advance(9s);
+    std::size_t left = nth;
+    bool threw = false;
+    try {
+      const counted::shortage now(left);
+      w.advance(1s);
+    } catch (const std::bad_alloc&) {
+      threw = true;
+    }
+    CHECK(left == 0);
+    CHECK(!threw);
+    w.poll();
+    CHECK(!(*c)->is_open());
+    CHECK(e->finished);
+    const std::error_code short_of_memory = std::make_error_code(std::errc::not_enough_memory);
+    if (e->end) CHECK((e->end->error().code == short_of_memory || e->end->error().code == kawait::errc::request_timeout));
+  }
 }
 
 }  // namespace

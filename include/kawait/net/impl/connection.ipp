@@ -215,7 +215,12 @@ KAWAIT_DECL void connection::watch(time_point deadline) {
   watchdog_.expires_at(deadline);  // the wait before is over with it
   try {
     watchdog_.async_wait([self = shared_from_this()](std::error_code ec) {
-      if (!ec) self->on_watchdog();
+      if (ec) return;
+      try {
+        self->on_watchdog();
+      } catch (...) {  // it would leave the user's io_context::run(), and the request never end
+        self->close(failure(std::make_error_code(std::errc::not_enough_memory)));
+      }
     });
   } catch (...) {  // nobody would look after what is pending
     watched_ = time_point::max();
