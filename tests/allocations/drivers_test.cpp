@@ -87,8 +87,10 @@ struct rig {
   bool good = false, heard = false, task_failed = false;
 };
 
-/// Memory is short at the `nth` allocation of the next handler. Whether there was one who was refused for that.
-bool serves_after_shortage(rig& r, bool commits_something, std::size_t nth) {
+/// Who was refused for want of memory at the `nth` allocation of the next handler.
+enum class refused { nobody, caller, task };
+
+refused serve_after_shortage(rig& r, bool commits_something, std::size_t nth) {
   std::size_t left = nth;
   try {
     const counted::shortage now(left);
@@ -96,32 +98,46 @@ bool serves_after_shortage(rig& r, bool commits_something, std::size_t nth) {
   } catch (const std::bad_alloc&) {  // it was a handler of the broker's
   }
   r.w.poll();
-  if (!r.heard || r.task_failed) return false;
+  if (r.task_failed) return refused::task;  // which ends a consumer: there is none to be served
+  if (!r.heard) return refused::nobody;
   r.start(commits_something);
   r.w.advance(5s);
   CHECK(r.good);
-  return true;
+  return refused::caller;
 }
+
+/// How many of each, so that a section whose shortages no longer hit what it is about is seen.
+struct tally {
+  void add(refused one) {
+    callers += one == refused::caller ? 1 : 0;
+    tasks += one == refused::task ? 1 : 0;
+  }
+  std::size_t callers = 0, tasks = 0;
+};
 
 // A task's frame, and what keeps it. No more than those: where an operation of Asio's cannot be awaited for want of memory, Asio ends
 // the program.
 constexpr std::size_t of_a_task = 4;
 
 TEST_CASE("who calls a driver after one for whom there was no memory to begin a task is served") {
-  std::size_t refused = 0;
+  tally all;
   SECTION("a commit") {
     for (std::size_t nth = 1; nth <= 2 * of_a_task; ++nth) {
       rig r;
       r.start(true);
-      refused += serves_after_shortage(r, true, nth);
+      all.add(serve_after_shortage(r, true, nth));
     }
+    CHECK(all.callers == 2 * of_a_task);
+    CHECK(all.tasks == 0);
   }
   SECTION("to look the coordinator up") {
     for (std::size_t nth = 1; nth <= of_a_task; ++nth) {
       rig r;
       r.start(false);
-      refused += serves_after_shortage(r, false, nth);
+      all.add(serve_after_shortage(r, false, nth));
     }
+    CHECK(all.callers == of_a_task);
+    CHECK(all.tasks == 0);
   }
   SECTION("to connect to it") {
     for (std::size_t later = 0; later < 12; ++later) {
@@ -130,10 +146,11 @@ TEST_CASE("who calls a driver after one for whom there was no memory to begin a 
       while (!r.pool.knows(2) && r.w.context().poll_one() > 0) {}
       REQUIRE(r.pool.knows(2));
       for (std::size_t i = 0; i < later; ++i) r.w.context().poll_one();
-      refused += serves_after_shortage(r, false, 1);
+      all.add(serve_after_shortage(r, false, 1));
     }
+    CHECK(all.callers == 1);
+    CHECK(all.tasks == 0);
   }
-  CHECK(refused > 0);
 }
 
 }  // namespace

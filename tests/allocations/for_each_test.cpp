@@ -1,6 +1,9 @@
-// What for_each_record costs: a plain function no allocation a record.
+// What for_each_record costs: a plain function no allocation a record. And what becomes of for_each_partition without memory for the end
+// of a handler.
 
 #include <cstddef>
+#include <new>
+#include <stdexcept>
 
 #include "allocations/count_support.hpp"
 #include "simulation/handlers.hpp"
@@ -34,6 +37,50 @@ TEST_CASE("for_each_record with a plain function allocates nothing for a record"
   REQUIRE(s.until([&] { return records == batches * size; }, 1min));
   CHECK(within == 0);
   CHECK(counted::allocations() > 0);
+}
+
+enum class handler_end { throws, returns, throws_second };
+
+/// Memory is short at the `nth` allocation behind the end of a handler, whose exception exists before.
+void end_without_memory(std::size_t nth, handler_end how) {
+  stage s(2);
+  std::size_t left = 0;
+  const auto handler = [&](kawait::partition p) -> asio::awaitable<void> {
+    if (p.index() == 0) {
+      co_await kawait::sleep_for(5s);
+      const std::runtime_error first("the first handler's");
+      if (how != handler_end::throws_second) left = nth;
+      if (how == handler_end::returns) co_return;
+      throw first;
+    }
+    co_await p.async_wait_end();
+    if (how != handler_end::throws_second) co_return;
+    const std::runtime_error second("the second handler's, longer than what a string holds in place");
+    left = nth;
+    throw second;
+  };
+  s.each_partition(handler);
+  bool threw = false;
+  try {
+    const counted::shortage now(left);
+    s.until_ended();
+  } catch (const std::bad_alloc&) {
+    threw = true;
+  }
+  CHECK(left == 0);
+  CHECK(!threw);
+  CHECK(s.until_ended());
+  if (how != handler_end::returns) CHECK(s.what() == "the first handler's");
+}
+
+TEST_CASE("without memory for what follows a handler's end, for_each_partition ends all the same") {
+  const auto how = GENERATE(handler_end::throws, handler_end::returns, handler_end::throws_second);
+  CAPTURE(static_cast<int>(how));
+  // The first is that of Asio's that brings the end to the consumer's executor. The next are of telling it.
+  for (std::size_t nth = 2; nth <= 4; ++nth) {
+    CAPTURE(nth);
+    end_without_memory(nth, how);
+  }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "allocations/count_support.hpp"
@@ -78,6 +79,45 @@ TEST_CASE("whichever allocation of handing out fails, no record is lost and no p
     was_short = read_all(nth);
   }
   CHECK(nth > 10);
+}
+
+/// Has no memory for the first of the first reads.
+struct refusing_host final : kawait::runtime::stream_host {
+  void on_first_read(kawait::runtime::partition_stream& stream) override {
+    if (++first_reads == 1) throw std::bad_alloc();
+    time = stream.sought_time();
+  }
+  void on_seek(kawait::runtime::partition_stream&) override {}
+  void on_demand(kawait::runtime::partition_stream&) override {}
+  void on_readable(kawait::runtime::partition_stream&) override {}
+  void on_out_of_range(kawait::runtime::partition_stream&, const kawait::offset_and_epoch&) override {}
+
+  int first_reads = 0;
+  std::optional<std::int64_t> time;
+};
+
+TEST_CASE("a first read for which there was no memory is begun by the next") {
+  kawait::testing::world w;
+  refusing_host host;
+  const kawait::machine::leased id(kawait::topic_id_partition(kawait::uuid(), 0), 1);
+  kawait::runtime::partition_stream stream(w.executor(), host, id, "orders");
+  std::optional<kawait::offset_and_epoch> sought;
+  std::optional<std::int64_t> time;
+  SECTION("from where it was committed") {}
+  SECTION("from where it was sought to before") {
+    sought.emplace(7, 1);
+    stream.seek(*sought);
+  }
+  SECTION("from a time") {
+    time = 1000;
+    stream.seek_to_time(*time);
+  }
+  CHECK_THROWS_AS(stream.start(), std::bad_alloc);
+  CHECK(!stream.fetch_position());
+  stream.start();
+  CHECK(host.first_reads == 2);
+  CHECK(stream.fetch_position() == sought);
+  CHECK(host.time == time);
 }
 
 }  // namespace

@@ -98,19 +98,25 @@ KAWAIT_DECL void handler_host::on_gone(runtime::partition_stream& stream) {
 KAWAIT_DECL void handler_host::on_handler_ended(const runtime::stream_ptr& stream, std::exception_ptr thrown) {
   const bool was_cancelled = running_.at(stream).cancelled;
   running_.erase(stream);
-  if (thrown) {
-    try {
-      std::rethrow_exception(thrown);
-    } catch (const std::system_error& e) {
-      if (!was_cancelled || e.code() != asio::error::operation_aborted) fail(*stream, thrown);
-    } catch (...) {
-      fail(*stream, thrown);
-    }
-  } else if (!stream->is_ended()) {
-    fail(*stream, std::make_exception_ptr(error(errc::handler_returned_early, stream->name().to_string())));
-  }
+  // First, since what follows may be short of memory: a gate that nobody leaves keeps the drain, and the close, for ever. Who waits for
+  // either runs later, and finds what the handler threw.
   stream->work().leave();
   changed_.notify_all();
+  try {
+    if (thrown) {
+      try {
+        std::rethrow_exception(thrown);
+      } catch (const std::system_error& e) {
+        if (!was_cancelled || e.code() != asio::error::operation_aborted) fail(*stream, thrown);
+      } catch (...) {
+        fail(*stream, thrown);
+      }
+    } else if (!stream->is_ended()) {
+      fail(*stream, std::make_exception_ptr(error(errc::handler_returned_early, stream->name().to_string())));
+    }
+  } catch (...) {  // it would leave the user's io_context::run(), and the consumer go on without the handler
+    engine_->stop(runtime::failure_of(std::current_exception()));
+  }
 }
 
 // One of them is rethrown. What the others threw while they drained nobody would hear of otherwise; after the consumer's end nothing is

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <new>
 
 #include <kawait/net/connection.hpp>
 
@@ -12,6 +13,23 @@ inline constexpr std::size_t most_spare_slots = 16;
 /// Of a stream that broke.
 inline std::error_code code_of_end(const std::error_code& ec) noexcept {
   return ec.category() == tls_category() ? errc::tls_failed : errc::connection_closed;
+}
+
+/// Slots are only marked here; their requesters run later, so none of them can get in between. It may be for want of memory, and no
+/// other call comes for who is left out: allocates nothing but the words, of which the code has to do without.
+template <class Requests>
+void fail_all(Requests& requests, const failure& why) noexcept {
+  for (const auto& p : requests) {
+    if (!p.slot) continue;
+    p.slot->why.code = why.code;
+    try {
+      p.slot->why.words = why.words;
+    } catch (const std::bad_alloc&) {
+    }
+    p.slot->done = true;
+    p.slot->ready.notify_all();
+  }
+  requests.clear();
 }
 
 KAWAIT_DECL ticket::~ticket() {
@@ -60,24 +78,17 @@ KAWAIT_DECL void connection::close(failure why) {
   // came after it.
   why_.code == errc::closed ? stream_->close() : stream_->abort();
   watchdog_.cancel();
-  if (options_.observers && stage_ != stage::handshaking) {
-    options_.observers.tell(&observer::on_disconnected, observer::disconnected{peer_.to_string(), why_});
-  }
   may_write_.notify_all();
   out_.clear();
-  fail_all(std::exchange(pending_, {}), why_);
-  if (!session_) return;
-  session_->renewal.cancel();
-  fail_all(std::exchange(session_->held, {}), why_);
-}
-
-// Slots are only marked here; their requesters run later, so none of them can get in between.
-KAWAIT_DECL void connection::fail_all(std::deque<pending_request> requests, const failure& why) {
-  for (const pending_request& p : requests) {
-    if (!p.slot) continue;
-    p.slot->why = why;
-    p.slot->done = true;
-    p.slot->ready.notify_all();
+  detail::fail_all(pending_, why_);
+  if (session_) {
+    session_->renewal.cancel();
+    detail::fail_all(session_->held, why_);
+  }
+  if (!options_.observers || stage_ == stage::handshaking) return;
+  try {
+    options_.observers.tell(&observer::on_disconnected, observer::disconnected{peer_.to_string(), why_});
+  } catch (const std::bad_alloc&) {  // not told, then: it is closed all the same
   }
 }
 
@@ -204,7 +215,12 @@ KAWAIT_DECL void connection::watch(time_point deadline) {
   watchdog_.expires_at(deadline);  // the wait before is over with it
   try {
     watchdog_.async_wait([self = shared_from_this()](std::error_code ec) {
-      if (!ec) self->on_watchdog();
+      if (ec) return;
+      try {
+        self->on_watchdog();
+      } catch (...) {  // it would leave the user's io_context::run(), and the request never end
+        self->close(failure(std::make_error_code(std::errc::not_enough_memory)));
+      }
     });
   } catch (...) {  // nobody would look after what is pending
     watched_ = time_point::max();

@@ -234,7 +234,7 @@ KAWAIT_DECL void engine::finish(failure why) {
   state_ = std::move(now_over);
   try {
     end_all(failed ? end_reason::failed : end_reason::closed, why);
-  } catch (const std::bad_alloc&) {  // it may be what brought us here: not told, then, but ended
+  } catch (...) {  // it may be what brought us here: not told, then, but ended
     for (const auto& [id, s] : streams_) end_untold(*s, failed ? end_reason::failed : end_reason::closed);
     for (const auto& [id, s] : retired_) end_untold(*s, failed ? end_reason::failed : end_reason::closed);
   }

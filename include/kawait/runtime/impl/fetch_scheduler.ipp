@@ -46,6 +46,8 @@ KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
   }
   const std::int32_t node = leader ? node_for(place, leader->node) : -1;
   if (place.node != node && place.node >= 0) fetchers_.at(place.node)->remove(id);
+  // Before the place names it: without memory for its fetcher, remove() would look there for one that does not exist.
+  fetcher* const from_now_on = leader ? &at(node) : nullptr;
   if (std::exchange(place.node, node) != node) stream.on_more_seen();  // what one broker answered tells nothing of another's log
   if (!leader) return;
   const offset_and_epoch from = *stream.fetch_position();
@@ -53,7 +55,7 @@ KAWAIT_DECL void fetch_scheduler::update(partition_stream& stream) {
   const auto most = static_cast<std::size_t>(options_.max_partition_fetch_bytes);
   const auto limit = static_cast<std::int32_t>(std::min(stream.fetch_room(), most));
   const machine::fetch_session::position position(from.offset, leader->epoch, from.leader_epoch, limit);
-  at(node).set(id, position, stream.has_more_at(from.offset, options_.isolation));
+  from_now_on->set(id, position, stream.has_more_at(from.offset, options_.isolation));
 }
 
 KAWAIT_DECL void fetch_scheduler::on_answered(partition_stream& stream) {

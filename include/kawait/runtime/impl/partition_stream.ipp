@@ -30,13 +30,18 @@ KAWAIT_DECL bool partition_stream::is_readable() const noexcept {
 KAWAIT_DECL void partition_stream::start() {
   auto* const waiting_to_start = std::get_if<unstarted>(&state_);
   if (!waiting_to_start || is_ended()) return;
-  if (const auto wanted = waiting_to_start->wanted) {
-    state_ = flowing{*wanted};
+  const unstarted before = *waiting_to_start;
+  if (before.wanted) {
+    state_ = flowing{*before.wanted};
   } else {
-    const auto time = waiting_to_start->time;
-    state_ = locating{time};
+    state_ = locating{before.time};
   }
-  host_.on_first_read(*this);
+  try {
+    host_.on_first_read(*this);
+  } catch (...) {  // nobody looks for its position: the next read begins anew
+    state_ = before;
+    throw;
+  }
 }
 
 KAWAIT_DECL void partition_stream::stop(failure why) {
