@@ -61,6 +61,16 @@ await_output() { # A|B: its first line, and then some seconds to watch it
   done
   sleep "$2"
 }
+await_takeover() { # until B has all that either of them was ever assigned; then a second to watch it
+  for _ in $(seq 240); do
+    ! awk '$2 == "assigned" { all[$3]; if ($1 == "[B]") has[$3] }
+           $2 == "drained" && $1 == "[B]" { delete has[$3] }
+           END { for (p in all) if (!(p in has)) exit 1 }' "$work/A.log" "$work/B.log" || break
+    kill -0 "$second" 2>/dev/null || break
+    sleep 0.25
+  done
+  sleep 1
+}
 tool() { "${jvm[@]}" "$@" 2> >(grep -v SLF4J >&2); }
 
 say "What is missing"
@@ -132,7 +142,7 @@ kill -TERM "$first"
 code=0
 wait "$first" || code=$?
 echo "   A ended with exit code $code"
-sleep 4
+await_takeover
 say "Member B gets SIGTERM"
 kill -TERM "$second"
 other=0

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <stdexcept>
 
+#include <kawait/testing/messages/groups.hpp>
+
 namespace kawait::tests {
 
 namespace {
@@ -300,6 +302,20 @@ asio::awaitable<std::int32_t> admin::coordinator_of(std::string key, std::int8_t
   co_return id;
 }
 
+asio::awaitable<std::size_t> admin::member_count(std::string group) {
+  testing::messages::consumer_group_describe_request request;
+  request.group_ids.push_back(group);
+  std::size_t count = 0;
+  const auto where = [this, &group] { return coordinator_connection(group, 0); };
+  const auto read = [&count](const auto& answer) {
+    const auto& told = answer.groups.at(0);
+    count = told.members.size();
+    return outcome(told.error_code, told.error_message);
+  };
+  co_await ask("members of " + group, where, request, read);
+  co_return count;
+}
+
 asio::awaitable<std::int64_t> admin::produce(std::string topic, std::int32_t partition, byte_vector batch) {
   return produce(std::move(topic), partition, std::move(batch), std::nullopt);
 }
@@ -353,8 +369,8 @@ asio::awaitable<producer_identity> admin::idempotent_producer() {
   co_return who;
 }
 
-asio::awaitable<admin::connection_ptr> admin::coordinator_connection(std::string transactional_id) {
-  const std::int32_t id = co_await coordinator_of(std::move(transactional_id), 1);
+asio::awaitable<admin::connection_ptr> admin::coordinator_connection(std::string key, std::int8_t type) {
+  const std::int32_t id = co_await coordinator_of(std::move(key), type);
   co_return co_await node(id);
 }
 
@@ -363,7 +379,7 @@ asio::awaitable<producer_identity> admin::begin_transactions(std::string transac
   request.transactional_id = transactional_id;
   producer_identity who;
   who.transactional_id = transactional_id;
-  const auto where = [this, &transactional_id] { return coordinator_connection(transactional_id); };
+  const auto where = [this, &transactional_id] { return coordinator_connection(transactional_id, 1); };
   const auto read = [&who](const auto& answer) {
     who.id = answer.producer_id;
     who.epoch = answer.producer_epoch;
@@ -381,7 +397,7 @@ asio::awaitable<void> admin::add_to_transaction(producer_identity who, std::stri
   auto& t = request.topics.emplace_back();
   t.name = topic;
   t.partitions.push_back(partition);
-  const auto where = [this, &who] { return coordinator_connection(who.transactional_id); };
+  const auto where = [this, &who] { return coordinator_connection(who.transactional_id, 1); };
   const auto read = [](const auto& answer) { return outcome(answer.topics.at(0).partitions.at(0).error_code); };
   co_await ask("AddPartitionsToTxn " + who.transactional_id, where, request, read);
 }
@@ -392,7 +408,7 @@ asio::awaitable<void> admin::end_transaction(producer_identity who, bool commit)
   request.producer_id = who.id;
   request.producer_epoch = who.epoch;
   request.committed = commit;
-  const auto where = [this, &who] { return coordinator_connection(who.transactional_id); };
+  const auto where = [this, &who] { return coordinator_connection(who.transactional_id, 1); };
   const auto read = [](const auto& answer) { return outcome(answer.error_code); };
   co_await ask("EndTxn " + who.transactional_id, where, request, read);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -67,6 +68,8 @@ class admin {
   asio::awaitable<std::int32_t> leader_of(std::string topic, std::int32_t partition);
   /// Of a group (0) or of transactions (1).
   asio::awaitable<std::int32_t> coordinator_of(std::string key, std::int8_t type);
+  /// Of a group, as its coordinator has it.
+  asio::awaitable<std::size_t> member_count(std::string group);
 
   /// Appends one record batch and gives its base offset. After a retry it may be there twice, unless its producer is idempotent.
   asio::awaitable<std::int64_t> produce(std::string topic, std::int32_t partition, byte_vector batch);
@@ -91,7 +94,7 @@ class admin {
   asio::awaitable<connection_ptr> node(std::int32_t id);
   asio::awaitable<connection_ptr> leader_connection(std::string topic, std::int32_t partition);
   asio::awaitable<connection_ptr> known_leader_connection(std::string topic, std::int32_t partition);
-  asio::awaitable<connection_ptr> coordinator_connection(std::string transactional_id);
+  asio::awaitable<connection_ptr> coordinator_connection(std::string key, std::int8_t type);
   template <class Request, class Where, class Read, class Note>
   asio::awaitable<void> ask(std::string what, Where where, const Request& request, Read read, Note note);
   template <class Request, class Where, class Read>

@@ -24,7 +24,7 @@ trap 'rm -rf "$work"' EXIT
 # Two at a time, and what they say only if it is of a failure.
 one() {
   mkdir -p "$work/$1" "$here/corpus/$1"
-  # What is unbounded shows as memory or as time: no input here may take a second, nor 512 MiB.
+  # What is unbounded shows as memory or as time: no input here may take five seconds, nor 512 MiB.
   "./fuzz_$1" "${budget[@]}" -rss_limit_mb=512 -malloc_limit_mb=64 -timeout=5 -max_len=4096 -print_final_stats=1 \
     -artifact_prefix="$1-" "$work/$1" "$here/corpus/$1" >"$work/$1.log" 2>&1
   echo $? >"$work/$1.code"

@@ -5,27 +5,45 @@
 namespace kawait::tests {
 namespace {
 
-asio::awaitable<void> replaced(stage& s) {
-  co_await s.create("orders", 6);
-  actor_options of_orders("orders"), first("orders");
+/// How the static member joins.
+actor_options static_one() {
+  actor_options first("orders");
   first.instance = "first";
-  actor& a = s.join("a", first);
-  a.share = 6;
+  return first;
+}
+
+/// The static member, which had all six partitions first, and another, with half of them each.
+struct couple {
+  actor* first = nullptr;
+  actor* other = nullptr;
+};
+asio::awaitable<couple> first_and_other(stage& s) {
+  co_await s.create("orders", 6);
+  const actor_options of_orders("orders"), first = static_one();
+  couple both;
+  both.first = &s.join("a", first);
+  both.first->share = 6;
   co_await s.settled();
-  actor& b = s.join("b", of_orders);
-  a.share = b.share = 3;
+  both.other = &s.join("b", of_orders);
+  both.first->share = both.other->share = 3;
   co_await s.settled();
+  co_return both;
+}
+
+asio::awaitable<void> replaced(stage& s) {
+  const auto [a, b] = co_await first_and_other(s);
   co_await s.append("orders", 10);
   co_await s.all_read();
-  co_await a.close();
+  co_await a->close();
   co_await s.tell_group();
+  const actor_options first = static_one();
   actor& successor = s.join("successor", first);
-  successor.succeeds(a);
+  successor.succeeds(*a);
   successor.share = 3;
   co_await s.settled();
   co_await s.append("orders", 10);
   co_await s.all_read();
-  co_await b.close();
+  co_await b->close();
   successor.share = 6;
   co_await s.settled();
   co_await successor.close();
@@ -36,17 +54,9 @@ asio::awaitable<void> replaced(stage& s) {
 TEST_CASE("a static member is replaced and its partitions wait") { play("replaced", &replaced); }
 
 asio::awaitable<void> expired(stage& s) {
-  co_await s.create("orders", 6);
-  actor_options of_orders("orders"), first("orders");
-  first.instance = "first";
-  actor& a = s.join("a", first);
-  a.share = 6;
-  co_await s.settled();
-  actor& b = s.join("b", of_orders);
-  a.share = b.share = 3;
-  co_await s.settled();
-  co_await a.close();
-  b.share = 6;  // when the session has ended
+  const auto [a, b] = co_await first_and_other(s);
+  co_await a->close();
+  b->share = 6;  // when the session has ended
   co_await s.settled();
   co_await s.tell_group();
 }
@@ -55,8 +65,7 @@ TEST_CASE("a static member does not come back") { play("expired", &expired); }
 
 asio::awaitable<void> refused(stage& s) {
   co_await s.create("orders", 2);
-  actor_options first("orders");
-  first.instance = "first";
+  const actor_options first = static_one();
   actor& a = s.join("a", first);
   a.share = 2;
   co_await s.settled();

@@ -36,60 +36,60 @@ struct spoken_member {
   std::int32_t epoch = 0;
 };
 
-TEST_CASE("embedded: no session ends while there is no coordinator, and the next one gives each its full length") {
+/// The cluster, and a member that beat once.
+struct failover {
+  explicit failover(std::int32_t count) : b(w, nodes(count)), m(w, b, "m") {
+    b.create_topic("orders", 2);
+    m.beat();
+  }
+  /// The member's session of 45 s began anew just now.
+  void check_full_session() {
+    CHECK(m.lives_after(44s));
+    CHECK(!m.lives_after(2s));
+  }
+
   testing::world w;
-  testing::broker b(w);
-  b.create_topic("orders", 2);
-  spoken_member m(w, b, "m");
-  m.beat();
-  CHECK(m.lives_after(40s));
-  b.stop_node(1);
-  CHECK(m.lives_after(10min));
-  CHECK(b.group().settled("g"));
-  b.start_node(1);
-  CHECK(m.lives_after(44s));
-  CHECK(!m.lives_after(2s));
+  testing::broker b;
+  spoken_member m;
+};
+
+TEST_CASE("embedded: no session ends while there is no coordinator, and the next one gives each its full length") {
+  failover f(1);
+  CHECK(f.m.lives_after(40s));
+  f.b.stop_node(1);
+  CHECK(f.m.lives_after(10min));
+  CHECK(f.b.group().settled("g"));
+  f.b.start_node(1);
+  f.check_full_session();
 }
 
 TEST_CASE("embedded: another coordinator begins all sessions anew") {
-  testing::world w;
-  testing::broker b(w, nodes(2));
-  b.create_topic("orders", 2);
-  spoken_member m(w, b, "m");
-  m.beat();
-  CHECK(m.lives_after(40s));
-  SECTION("because the old one is gone") { b.stop_node(b.coordinator()); }
-  SECTION("because it was moved") { b.set_coordinator(2); }
-  CHECK(m.lives_after(44s));
-  CHECK(!m.lives_after(2s));
+  failover f(2);
+  CHECK(f.m.lives_after(40s));
+  SECTION("because the old one is gone") { f.b.stop_node(f.b.coordinator()); }
+  SECTION("because it was moved") { f.b.set_coordinator(2); }
+  f.check_full_session();
 }
 
 TEST_CASE("embedded: one that is told to coordinate and does already changes nothing") {
-  testing::world w;
-  testing::broker b(w, nodes(2));
-  b.create_topic("orders", 2);
-  spoken_member m(w, b, "m");
-  m.beat();
-  CHECK(m.lives_after(40s));
-  b.set_coordinator(b.coordinator());
-  b.stop_node(2);
-  b.start_node(2);
-  CHECK(!m.lives_after(6s));
+  failover f(2);
+  CHECK(f.m.lives_after(40s));
+  f.b.set_coordinator(f.b.coordinator());
+  f.b.stop_node(2);
+  f.b.start_node(2);
+  CHECK(!f.m.lives_after(6s));
 }
 
 TEST_CASE("embedded: another coordinator begins the time for a revocation anew") {
-  testing::world w;
-  testing::broker b(w, nodes(2));
-  b.create_topic("orders", 2);
-  spoken_member m(w, b, "m"), other(w, b, "other");
-  m.beat();
+  failover f(2);
+  spoken_member other(f.w, f.b, "other");
   other.beat();
-  m.beat();
-  REQUIRE(b.group().member("g", "m")->state == testing::reconciliation::unrevoked);
-  CHECK(m.lives_after(8s));
-  b.stop_node(1);
-  CHECK(m.lives_after(9s));
-  CHECK(!m.lives_after(2s));
+  f.m.beat();
+  REQUIRE(f.b.group().member("g", "m")->state == testing::reconciliation::unrevoked);
+  CHECK(f.m.lives_after(8s));
+  f.b.stop_node(1);
+  CHECK(f.m.lives_after(9s));
+  CHECK(!f.m.lives_after(2s));
   CHECK(other.lives_after(1s));
 }
 

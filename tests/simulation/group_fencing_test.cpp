@@ -30,6 +30,17 @@ void each_way(Test test) {
   }
 }
 
+/// The only member, with all done but its second ten records of partition `held`, which it has in hand.
+actor& join_and_hold(story& s, std::int32_t partitions, std::int32_t held) {
+  actor& a = s.join("a");
+  s.write_all(partitions);
+  REQUIRE(s.until_done(partitions));
+  a.held = {held};
+  s.write_all(partitions);
+  REQUIRE(s.until([&] { return s.log.records() == 20 * static_cast<std::size_t>(partitions); }));
+  return a;
+}
+
 TEST_CASE("fenced while nothing moves: all is lost, and the member comes back with its id", "[group]") {
   each_way([](kafka_generation g, way w) {
     story s(2, of_generation(g));
@@ -51,12 +62,7 @@ TEST_CASE("fenced while nothing moves: all is lost, and the member comes back wi
 TEST_CASE("fenced with work in hand: nothing of it is committed, and it is done again", "[group]") {
   each_way([](kafka_generation g, way w) {
     story s(1, of_generation(g));
-    actor& a = s.join("a");
-    s.write_all(1);
-    REQUIRE(s.until_done(1));
-    a.held = {0};
-    s.write_all(1);
-    REQUIRE(s.until([&] { return s.log.records() == 20; }));
+    actor& a = join_and_hold(s, 1, 0);
     expel(s, a, w);
     REQUIRE(s.until([&] { return s.log.ended(end_reason::lost) == 1; }, 10s));
     CHECK(s.broker.committed("g", "orders", 0) == 10);
@@ -104,12 +110,7 @@ TEST_CASE("fenced while it joins", "[group]") {
 TEST_CASE("fenced while a drain is under way", "[group]") {
   each_way([](kafka_generation g, way w) {
     story s(2, of_generation(g));
-    actor& a = s.join("a");
-    s.write_all(2);
-    REQUIRE(s.until_done(2));
-    a.held = {1};
-    s.write_all(2);
-    REQUIRE(s.until([&] { return s.log.records() == 40; }));
+    actor& a = join_and_hold(s, 2, 1);
     s.target(a, {0});
     REQUIRE(s.until([&] { return a.owned() == index_set{0}; }, 10s));
     CHECK(s.log.of(1).front()->open);
@@ -129,12 +130,7 @@ TEST_CASE("fenced while a drain is under way", "[group]") {
 TEST_CASE("fenced while it leaves: it has left", "[group]") {
   each_way([](kafka_generation g, way w) {
     story s(2, of_generation(g));
-    actor& a = s.join("a");
-    s.write_all(2);
-    REQUIRE(s.until_done(2));
-    a.held = {1};
-    s.write_all(2);
-    REQUIRE(s.until([&] { return s.log.records() == 40; }));
+    actor& a = join_and_hold(s, 2, 1);
     a.close(25s);
     s.world.advance(100ms);
     expel(s, a, w);

@@ -93,14 +93,20 @@ struct unsubscribing {
   kawait::net::duration took{};
 };
 
+/// The only member, at work on a batch of each partition, for eight seconds.
+actor& join_busy(story& s) {
+  actor& a = s.join("a");
+  a.work_time = [](const kawait::batch&) { return 8s; };
+  s.write_all(2);
+  REQUIRE(s.until([&] { return s.log.records() == 20; }));
+  return a;
+}
+
 TEST_CASE("unsubscribed: work in hand is awaited and committed, the member leaves, and goes on when it subscribes again", "[group]") {
   for (const auto g : generations) {
     CAPTURE(static_cast<int>(g));
     story s(2, of_generation(g));
-    actor& a = s.join("a");
-    a.work_time = [](const kawait::batch&) { return 8s; };
-    s.write_all(2);
-    REQUIRE(s.until([&] { return s.log.records() == 20; }));
+    actor& a = join_busy(s);
     const unsubscribing u(s, a);
     s.world.advance(5s);
     CHECK(!u.told);
@@ -129,10 +135,7 @@ TEST_CASE("unsubscribed and subscribed again before the member has left", "[grou
   for (const auto g : generations) {
     CAPTURE(static_cast<int>(g));
     story s(2, of_generation(g));
-    actor& a = s.join("a");
-    a.work_time = [](const kawait::batch&) { return 8s; };
-    s.write_all(2);
-    REQUIRE(s.until([&] { return s.log.records() == 20; }));
+    actor& a = join_busy(s);
     const unsubscribing first(s, a);
     s.world.advance(1s);
     const unsubscribing second(s, a);

@@ -11,6 +11,7 @@
 #include <asio/thread_pool.hpp>
 
 #include "simulation/reader.hpp"
+#include "threads/crew.hpp"
 
 // Who cancels is on another thread than what is cancelled. For the thread sanitizer.
 
@@ -109,19 +110,12 @@ TEST_CASE("handlers on a thread pool are cancelled when their partition is lost"
   {
     simulated::reader m(w);
     m.handle(stepping(running, cancelled, commits), kawait::on(pool.get_executor()));
-    const auto until = [&w](auto predicate) {
-      for (int i = 0; i < 5000 && !predicate(); ++i) {
-        w.advance(10ms);
-        std::this_thread::sleep_for(50us);
-      }
-      return predicate();
-    };
     for (int round = 1; round <= 20; ++round) {
-      REQUIRE(until([&] { return running.load() == 2 * round; }));
+      REQUIRE(threaded::until(w, [&] { return running.load() == 2 * round; }));
       k.heartbeat_errors.push_back(kafka_error::unknown_member_id);
     }
     m.close();
-    REQUIRE(until([&] { return m.closed && m.ended; }));
+    REQUIRE(threaded::until(w, [&] { return m.closed && m.ended; }));
     CHECK(!m.thrown);
     CHECK(cancelled.load() > 0);
   }

@@ -2,6 +2,7 @@
 
 // Threads that work on what a test gives them.
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -11,9 +12,24 @@
 #include <utility>
 #include <vector>
 
+#include <kawait/testing/world.hpp>
+
 namespace threaded {
 
 inline constexpr std::size_t workers = 8;
+
+/// Until it is so: virtual time goes on while the threads work. False after a minute of real time.
+template <class Predicate>
+bool until(kawait::testing::world& w, Predicate predicate) {
+  using namespace std::chrono_literals;
+  const auto limit = std::chrono::steady_clock::now() + 60s;
+  while (!predicate()) {
+    if (std::chrono::steady_clock::now() > limit) return false;
+    w.advance(10ms);
+    std::this_thread::sleep_for(50us);
+  }
+  return true;
+}
 
 /// A queue between threads. Closed and empty, it gives nothing.
 template <class T>

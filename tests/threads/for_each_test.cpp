@@ -2,12 +2,12 @@
 
 #include <array>
 #include <atomic>
-#include <thread>
 
 #include <asio/steady_timer.hpp>
 #include <asio/thread_pool.hpp>
 
 #include "simulation/handlers.hpp"
+#include "threads/crew.hpp"
 
 // for_each_batch and for_each_record with handlers on a thread pool. For the thread sanitizer.
 
@@ -16,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 using embedded::stage;
 using kawait::testing::producer_record;
+using threaded::until;
 
 constexpr std::int32_t partitions = 4;
 
@@ -49,15 +50,6 @@ asio::awaitable<void> nap(std::chrono::microseconds d) {
   asio::steady_timer t(here);
   t.expires_after(d);
   co_await t.async_wait(asio::use_awaitable);
-}
-
-template <class Predicate>
-bool until(stage& s, Predicate predicate) {
-  for (int i = 0; i < 20000 && !predicate(); ++i) {
-    s.world.advance(10ms);
-    std::this_thread::sleep_for(50us);
-  }
-  return predicate();
 }
 
 bool all_committed(stage& s, std::int64_t end) {
@@ -109,14 +101,14 @@ TEST_CASE("for_each on a thread pool: bounded, one thread a partition, all of it
     };
     s.each_record(handler, there, kawait::by_key(4));
   }
-  REQUIRE(until(s, [&] { return all_committed(s, 50); }));
+  REQUIRE(until(s.world, [&] { return all_committed(s, 50); }));
   for (std::int32_t p = 0; p < partitions; ++p) s.append(p, some(50));
-  REQUIRE(until(s, [&] { return all_committed(s, 100); }));
+  REQUIRE(until(s.world, [&] { return all_committed(s, 100); }));
   CHECK(w.violations == 0);
   CHECK(w.most <= (form == 3 ? 4 : 3));
   CHECK(w.calls >= (form == 2 ? 8 : 400));
   s.close();
-  REQUIRE(until(s, [&] { return s.ended.has_value(); }));
+  REQUIRE(until(s.world, [&] { return s.ended.has_value(); }));
   CHECK(s.what() == "");
   pool.join();
 }
@@ -144,12 +136,12 @@ TEST_CASE("for_each on a thread pool: tried again, skipped, lost, and closed in 
   }
   for (int round = 0; round < 5; ++round) {
     const int before = calls.load();
-    REQUIRE(until(s, [&] { return calls.load() > before + 40; }));
+    REQUIRE(until(s.world, [&] { return calls.load() > before + 40; }));
     s.fence();
   }
-  REQUIRE(until(s, [&] { return reports.load() > 3; }));
+  REQUIRE(until(s.world, [&] { return reports.load() > 3; }));
   s.close();
-  REQUIRE(until(s, [&] { return s.ended.has_value(); }));
+  REQUIRE(until(s.world, [&] { return s.ended.has_value(); }));
   CHECK(s.what() == "");
   pool.join();
 }

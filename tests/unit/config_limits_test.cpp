@@ -1,5 +1,3 @@
-#include "catch.hpp"
-
 #include <chrono>
 #include <limits>
 #include <string>
@@ -8,20 +6,13 @@
 #include <kawait/close_options.hpp>
 #include <kawait/config.hpp>
 
+#include "config_support.hpp"
+
 namespace config_limits_tests {
 
+using config_support::contains;
+using config_support::refusal;
 using kawait::config;
-
-std::string refusal(std::string_view name, std::string_view value) {
-  try {
-    config().set(name, value);
-    return {};
-  } catch (const kawait::error& e) {
-    return e.words();
-  }
-}
-
-bool contains(const std::string& words, std::string_view part) { return words.find(part) != std::string::npos; }
 
 TEST_CASE("config: a number that no integer holds is told its range") {
   CHECK(contains(refusal("fetch.max.bytes", "99999999999999999999"), "fetch.max.bytes = '99999999999999999999': must be from "));

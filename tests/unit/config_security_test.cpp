@@ -1,5 +1,3 @@
-#include "catch.hpp"
-
 #include <functional>
 #include <set>
 #include <string>
@@ -8,23 +6,14 @@
 
 #include <kawait/config.hpp>
 
+#include "config_support.hpp"
+
 namespace config_security_tests {
 
+using config_support::contains;
+using config_support::refusal;
 using kawait::config;
 using kawait::secret;
-
-/// The words of the error that `f` throws; "" if it throws none.
-std::string refusal(const std::function<void()>& f) {
-  try {
-    f();
-    return {};
-  } catch (const kawait::error& e) {
-    CHECK(e.code() == kawait::errc::invalid_config);
-    return e.words();
-  }
-}
-
-bool contains(const std::string& words, std::string_view part) { return words.find(part) != std::string::npos; }
 
 std::string protocol_of(const config& c) {
   switch (c.values().security.protocol) {

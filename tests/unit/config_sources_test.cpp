@@ -2,17 +2,18 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <functional>
 #include <string>
 
 #include <unistd.h>
 
-#include "catch.hpp"
+#include "config_support.hpp"
 
 // Settings out of files and the environment.
 
 namespace config_sources_tests {
 
+using config_support::contains;
+using config_support::refusal;
 using kawait::config;
 
 /// A file of this text, while it lives.
@@ -39,16 +40,6 @@ struct exported {
 
   const char* name;
 };
-
-std::string refusal(const std::function<void()>& f) {
-  try {
-    f();
-    return {};
-  } catch (const kawait::error& e) {
-    CHECK(e.code() == kawait::errc::invalid_config);
-    return e.words();
-  }
-}
 
 TEST_CASE("config: a file in Java's format") {
   const written file(
@@ -97,7 +88,7 @@ TEST_CASE("config: what is wrong in a file is named with its line, and nothing o
     c.group_id("mine");
     const std::string words = refusal([&] { c.load_file(file.path); });
     CHECK(words.starts_with(file.path + r.place));
-    CHECK(words.find(r.words) != std::string::npos);
+    CHECK(contains(words, r.words));
     CHECK(c.values().group_id == "mine");
   }
   CHECK(refusal([] { config().load_file("/nowhere/at.all"); }) ==

@@ -1,8 +1,5 @@
-#include "catch.hpp"
-
 #include <algorithm>
 #include <chrono>
-#include <functional>
 #include <limits>
 #include <map>
 #include <set>
@@ -12,27 +9,14 @@
 
 #include <kawait/config.hpp>
 
+#include "config_support.hpp"
+
 namespace config_tests {
 
+using config_support::contains;
+using config_support::refusal;
 using kawait::config;
 using std::chrono::milliseconds;
-
-/// The words of the error that `f` throws; "" if it throws none.
-std::string refusal(const std::function<void()>& f) {
-  try {
-    f();
-    return {};
-  } catch (const kawait::error& e) {
-    CHECK(e.code() == kawait::errc::invalid_config);
-    return e.words();
-  }
-}
-
-std::string refusal(std::string_view name, std::string_view value) {
-  return refusal([&] { config().set(name, value); });
-}
-
-bool contains(const std::string& words, std::string_view part) { return words.find(part) != std::string::npos; }
 
 /// Those of config_security_test.cpp.
 bool is_of_security(const kawait::property_info& p) {
@@ -153,8 +137,8 @@ TEST_CASE("config: auto.offset.reset by duration, typed") {
   c.auto_offset_reset(kawait::by_duration(2h));
   CHECK(c.values().auto_offset_reset_back == 2h);
   const std::string words = refusal([&] { c.auto_offset_reset(kawait::by_duration(-1s)); });
-  CHECK(words.find("auto.offset.reset") != std::string::npos);
-  CHECK(words.find("-1000 ms") != std::string::npos);
+  CHECK(contains(words, "auto.offset.reset"));
+  CHECK(contains(words, "-1000 ms"));
   CHECK(c.values().auto_offset_reset_back == 2h);  // as it was
   c.auto_offset_reset(kawait::offset_reset::none);
   CHECK(!c.values().auto_offset_reset_back);
