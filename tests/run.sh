@@ -18,12 +18,13 @@ work=$(mktemp -d)
 export TMPDIR=$work
 # The build folders lie side by side, so that they can share what a compiler made of the same file.
 export CCACHE_BASEDIR=$root
-passed=0 failed=0 failures=() group='' beside=''
+passed=0 failed=0 failures=() group='' fetching='' building=''
+export work
 
 finish() {
   local each
   trap '' INT TERM HUP
-  for each in $group $beside; do
+  for each in $group $fetching $building; do
     # The step's own process group: its traps get a few seconds to end what they started.
     kill -TERM -- "-$each" 2>/dev/null
     for _ in $(seq 50); do kill -0 -- "-$each" 2>/dev/null || break; sleep 0.1; done
@@ -51,20 +52,49 @@ step() {
   return $code
 }
 
-# start_beside COMMAND...: at the lowest priority, while tests wait for their brokers; end_beside NAME waits for it.
+# start_beside COMMAND...: in a process group of its own, whose id is left in $beside, while the steps go on.
 start_beside() {
   echo "--- beside what follows: $*"
-  setsid nice -n 19 "$@" >"$work/beside" 2>&1 </dev/null &
+  setsid "$@" >/dev/null 2>&1 </dev/null &
   beside=$!
 }
-end_beside() {
-  local code=0
-  wait "$beside" || code=$?
-  beside=
-  [ $code = 0 ] && return
-  cat "$work/beside"
-  count "$1" 0 1
-  show_end "$1" "$work/beside"
+
+# part NAME COMMAND...: of what runs beside, one after another. $work/NAME.log is what it says; $work/NAME.code, its exit code and how many
+# seconds it took, is there when it has ended.
+part() {
+  local name=$1 code=0 start=$SECONDS
+  shift
+  "$@" >"$work/$name.log" 2>&1 || code=$?
+  echo "$code $((SECONDS - start))" >"$work/$name.code"
+}
+export -f part
+
+# Linux may share the processors out between sessions, autogroups, and `nice` then counts within one only: the session has a nice of
+# its own. Where there is none, or it may not be set, what `nice` says has to do.
+nice_session() { # PID NICE
+  { echo "$2" >"/proc/$1/autogroup"; } 2>/dev/null || true
+}
+export -f nice_session
+
+# end_part PID NAME: waits for a part of what start_beside began.
+end_part() {
+  local code='' seconds=0
+  if [ ! -s "$work/$2.code" ]; then
+    echo "--- waiting for $2"
+    # Nothing else is to be done, so it need not stand back.
+    [ "$1" != "$building" ] || nice_session "$1" 0
+    until [ -s "$work/$2.code" ] || ! kill -0 "$1" 2>/dev/null; do sleep 0.5; done
+    [ "$1" != "$building" ] || nice_session "$1" 19
+  fi
+  # None: whatever ran it was killed.
+  [ ! -s "$work/$2.code" ] || read -r code seconds <"$work/$2.code"
+  echo "--- $2, beside: $seconds s"
+  touch "$work/$2.log"
+  cat "$work/$2.log" >>"$work/all"
+  [ "$code" != 0 ] || return 0
+  cat "$work/$2.log"
+  count "$2" 0 1
+  show_end "$2" "$work/$2.log"
   return 1
 }
 
@@ -126,13 +156,12 @@ build_meson() {
   [ -e build/meson/build.ninja ] || meson setup build/meson --buildtype=plain -Doptimization=0 -Db_sanitize=address,undefined \
     -Dcpp_args='-g1 -fno-omit-frame-pointer -fno-sanitize-recover=all' || return
   # The examples and the other benches are in the build before it.
-  meson compile -C build/meson -j 2 unit threads simulation simulate test_your_consumer bench_consume verifiable_consumer
+  meson compile -C build/meson -j 2 unit threads simulation simulate bench_consume verifiable_consumer
 }
-export -f build_meson
 run_meson() {
   local ok bad
-  end_beside meson-build || return
-  step meson meson test -C build/meson --no-rebuild --print-errorlogs
+  end_part "$building" meson-build || return
+  step meson meson test -C build/meson --no-rebuild --no-suite examples --print-errorlogs
   cat build/meson/meson-logs/testlog.txt >>"$work/all"
   ok=$(awk '$1 == "Ok:" {print $2}' "$work/log")
   bad=$(awk '$1 == "Fail:" || $1 == "Timeout:" || $1 == "Unexpected" {sum += $NF} END {print sum + 0}' "$work/log")
@@ -148,7 +177,7 @@ run_meson() {
 }
 
 run_fuzzers() {
-  build_preset fuzz fuzzers || return
+  end_part "$building" fuzz-build || return
   step fuzz tests/fuzz/run.sh
   if [[ $(tail -1 "$work/log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
     count fuzz "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
@@ -159,14 +188,30 @@ run_fuzzers() {
   fi
 }
 
-build_preset() { # PRESET TARGET
-  build "$1-configure" cmake --preset "$1" -DKAWAIT_QUICK=ON && build "$1-build" cmake --build --preset "$1" --target "$2"
-}
-
-configuration() { # PRESET TARGET [ctest option...]
+build_preset() { # PRESET TARGET [option...]
   local preset=$1 target=$2
   shift 2
-  build_preset "$preset" "$target" || return
+  cmake --preset "$preset" -DKAWAIT_QUICK=ON && cmake --build --preset "$preset" --target "$target" "$@"
+}
+
+# What the tests need that follow those of the first build, in their order. Tests wait for their brokers most of the time.
+build_the_others() {
+  nice_session self 19
+  part meson-build build_meson
+  part tsan-build build_preset tsan threaded -j2
+  part clang-epoll-build build_preset clang-epoll unit_and_smoke -j2
+  part fuzz-build build_preset fuzz fuzzers -j2
+}
+fetch() {
+  part jars tests/kafka/fetch-jars 4.3.1 4.0.0 4.2.1
+  part venv tests/kafka/venv
+}
+export -f build_meson build_preset build_the_others fetch
+
+configuration() { # PRESET [ctest option...]
+  local preset=$1
+  shift
+  end_part "$building" "$preset-build" || return
   run_ctest "$preset" "$preset" "$@"
 }
 
@@ -180,19 +225,23 @@ timed() {
 kinds=(build test kafka)
 [ $quick = 1 ] || kinds+=(clang)
 step packages tests/install-packages "${kinds[@]}" || exit 1
-# Before the tests, whose time-outs should not pay for a registry.
-step jars tests/kafka/fetch-jars 4.3.1 4.0.0 4.2.1 || exit 1
-step venv tests/kafka/venv || exit 1
+start_beside bash -c fetch
+fetching=$beside
 
-if timed build_preset default all; then
-  [ $quick = 1 ] || start_beside bash -c build_meson
-  timed run_ctest default default
-fi
+built=1
+timed build default-build build_preset default all || built=0
 if [ $quick = 0 ]; then
-  [ -n "$beside" ] || start_beside bash -c build_meson
+  start_beside nice -n 19 bash -c build_the_others
+  building=$beside
+fi
+# Before the tests, whose time-outs should not pay for a registry.
+end_part "$fetching" jars || exit 1
+end_part "$fetching" venv || exit 1
+[ $built = 0 ] || timed run_ctest default default
+if [ $quick = 0 ]; then
   timed run_meson
-  timed configuration tsan threaded -L '^threads$'
-  timed configuration clang-epoll unit_and_smoke -L '^(unit|smoke)$'
+  timed configuration tsan -L '^threads$'
+  timed configuration clang-epoll -L '^(unit|smoke)$'
   timed run_fuzzers
 fi
 

@@ -17,7 +17,12 @@ done
 shift $((OPTIND - 1))
 cd "$bin" || exit 1
 names=("$@")
-[ $# -gt 0 ] || for each in fuzz_*; do names+=("${each#fuzz_}"); done
+if [ $# = 0 ]; then
+  # The slow ones first, so that the end is not to wait for one of them alone.
+  for each in fuzz_{frame,properties,scram,token_answer} fuzz_*; do
+    case " ${names[*]-} " in *" ${each#fuzz_} "*) ;; *) names+=("${each#fuzz_}") ;; esac
+  done
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -13,27 +13,36 @@ export CXX=$cxx
 launcher=()
 if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 
-project() { # NAME [PROGRAM]: a folder with a program and a CMakeLists.txt that ends with standard input
-  mkdir -p "$dir/$1"
-  cp "$here/${2:-light}.cpp" "$dir/$1/main.cpp"
+project() { # NAME [FILE...]: a folder with a program, of light.cpp or those files, and a CMakeLists.txt with standard input in it
+  local name=$1
+  shift
+  [ $# -gt 0 ] || set -- light.cpp
+  mkdir -p "$dir/$name"
+  (cd "$here" && cp "$@" "$dir/$name")
   {
     echo 'cmake_minimum_required(VERSION 3.25)'
     echo 'project(user LANGUAGES CXX)'
     cat
-    echo 'add_executable(user main.cpp)'
+    echo "add_executable(user $*)"
     echo 'target_link_libraries(user PRIVATE kawait::kawait)'
-  } >"$dir/$1/CMakeLists.txt"
+  } >"$dir/$name/CMakeLists.txt"
 }
+# Neither optimised nor with what a debugger needs: it is to build and to run.
 build() { # NAME [option...]
   local name=$1
   shift
-  cmake -G Ninja -S "$dir/$name" -B "$dir/$name/build" -DCMAKE_BUILD_TYPE=Debug "${launcher[@]}" "$@"
-  cmake --build "$dir/$name/build" -j1
+  cmake -G Ninja -S "$dir/$name" -B "$dir/$name/build" -DCMAKE_BUILD_TYPE= "${launcher[@]}" "$@"
+  cmake --build "$dir/$name/build" -j1 -v
   "$dir/$name/build/user"
 }
 
+# With the bodies of the headers, in two files, and our warnings: of an imported target's headers the compiler would not tell any.
 by_find_package() {
-  project find_package consumer <<<'find_package(kawait 0.1 REQUIRED)'
+  project find_package consumer.cpp two.cpp <<'L'
+find_package(kawait 0.1 REQUIRED)
+add_compile_options(-Wall -Wextra -Wconversion -Wshadow -Werror)
+set(CMAKE_NO_SYSTEM_FROM_IMPORTED ON)
+L
   build find_package -DCMAKE_PREFIX_PATH="$dir/prefix"
 }
 # With every option turned round, since a program that asks for less must build too.
@@ -54,7 +63,7 @@ by_pkg_config() {
   local flags
   flags=$(PKG_CONFIG_PATH=$(dirname "$(find "$dir/prefix" -name kawait.pc)") pkg-config --cflags --libs kawait)
   # shellcheck disable=SC2086 # flags are words
-  $cxx -std=c++20 "$here/light.cpp" -o "$dir/pkg_config/user" $flags
+  $cxx -std=c++20 -O0 "$here/light.cpp" -o "$dir/pkg_config/user" $flags
   "$dir/pkg_config/user"
 }
 by_meson() {
@@ -65,7 +74,7 @@ by_meson() {
 project('user', 'cpp', default_options: ['cpp_std=c++20'])
 executable('user', 'main.cpp', dependencies: dependency('kawait', fallback: ['kawait', 'kawait_dep']))
 L
-  meson setup "$dir/meson/build" "$dir/meson"
+  meson setup "$dir/meson/build" "$dir/meson" --buildtype=plain
   meson compile -C "$dir/meson/build"
   "$dir/meson/build/user"
 }
@@ -74,26 +83,26 @@ cmake -G Ninja -S "$root" -B "$dir/build" -DCMAKE_INSTALL_PREFIX="$dir/prefix" \
   -DKAWAIT_TESTS=OFF -DKAWAIT_EXAMPLES=OFF -DKAWAIT_BENCH=OFF >"$dir/install.log" &&
   cmake --install "$dir/build" >>"$dir/install.log" || { cat "$dir/install.log"; exit 1; }
 
-# Two at a time: each is one compiler run.
+# Two at a time: the first, which takes the longest, beside all of the others.
 ways=(find_package add_subdirectory fetch_content pkg_config meson)
-pids=()
-for i in "${!ways[@]}"; do
-  [ "$i" -lt 2 ] || wait "${pids[i - 2]}" 2>/dev/null || true
+for way in "${ways[@]}"; do
+  while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n || true; done
   (
     set -e
-    "by_${ways[i]}"
-  ) >"$dir/${ways[i]}.log" 2>&1 &
-  pids+=($!)
+    "by_$way"
+    touch "$dir/$way.ok"
+  ) >"$dir/$way.log" 2>&1 &
 done
+wait
 passed=0 failed=0
-for i in "${!ways[@]}"; do
-  if wait "${pids[i]}"; then
+for way in "${ways[@]}"; do
+  if [ -e "$dir/$way.ok" ]; then
     passed=$((passed + 1))
-    echo "ok      ${ways[i]}"
+    echo "ok      $way"
   else
     failed=$((failed + 1))
-    echo "FAILED  ${ways[i]}"
-    tail -n 30 "$dir/${ways[i]}.log"
+    echo "FAILED  $way"
+    tail -n 30 "$dir/$way.log"
   fi
 done
 echo "$passed passed, $failed failed"

@@ -1,3 +1,5 @@
+// The other file of a program of two: this one begins with the tests' world, consumer.cpp with the consumer.
+
 #include <kawait/testing/world.hpp>
 #include <kawait/config.hpp>
 
