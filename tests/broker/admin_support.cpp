@@ -1,6 +1,5 @@
 #include "admin_support.hpp"
 
-#include <charconv>
 #include <stdexcept>
 
 #include <kawait/testing/messages/groups.hpp>
@@ -41,29 +40,6 @@ class attempts {
 };
 
 }  // namespace
-
-std::int64_t wall_clock_ms() {
-  return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-batch_builder numbered(std::int64_t first, std::int64_t count, std::size_t size, wire::codec how) {
-  batch_builder b;
-  b.codec(how);
-  b.header.base_timestamp = b.header.max_timestamp = wall_clock_ms();
-  for (std::int64_t n = first; n < first + count; ++n) {
-    std::string value = "r" + std::to_string(n);
-    if (value.size() < size) value.resize(size, '.');
-    b.add(std::nullopt, value);
-  }
-  return b;
-}
-
-std::int64_t number_of(std::string_view value) {
-  std::int64_t n = -1;
-  if (value.empty() || value.front() != 'r') return -1;
-  std::from_chars(value.data() + 1, value.data() + value.size(), n);
-  return n;
-}
 
 admin::admin(asio::any_io_executor executor, std::string bootstrap)
     : executor_(std::move(executor)), bootstrap_(*net::parse_bootstrap_servers(bootstrap)) {}

@@ -16,20 +16,10 @@
 #include <kawait/protocol/list_offsets.hpp>
 #include <kawait/protocol/metadata.hpp>
 
-#include "batch_builder.hpp"
+#include "broker/numbered_support.hpp"
 #include "support/admin_messages.hpp"
 
 namespace kawait::tests {
-
-/// A batch of `count` records, still open to changes, whose values are "r<n>", n from `first`, filled up to `size` bytes.
-batch_builder numbered(std::int64_t first, std::int64_t count, std::size_t size = 0, wire::codec how = wire::codec::none);
-inline byte_vector numbered_batch(std::int64_t first, std::int64_t count, std::size_t size = 0, wire::codec how = wire::codec::none) {
-  return numbered(first, count, size, how).build();
-}
-/// The n of such a value; -1 if it is none.
-std::int64_t number_of(std::string_view value);
-/// Milliseconds since 1970: what retention does not delete.
-std::int64_t wall_clock_ms();
 
 struct producer_identity {
   std::string transactional_id;
