@@ -234,7 +234,6 @@ class connection : public std::enable_shared_from_this<connection> {
   KAWAIT_DECL failure at_peer(const failure& f) const;
   KAWAIT_DECL failure malformed(failure f);
   KAWAIT_DECL void throttle(std::int32_t milliseconds);
-  KAWAIT_DECL static void fail_all(std::deque<pending_request> requests, const failure& why);
   // Sending.
   KAWAIT_DECL detail::ticket enqueue(detail::added_frame& frame, std::chrono::milliseconds timeout, wire::slab_source& body);
   KAWAIT_DECL detail::ticket enqueue_now(detail::added_frame& frame, std::chrono::milliseconds timeout, wire::slab_source& body);

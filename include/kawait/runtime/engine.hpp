@@ -206,6 +206,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void start();
   KAWAIT_DECL void start_metadata();
   KAWAIT_DECL void finish(failure why);
+  KAWAIT_DECL void finish(failure why, end_reason ended);
   KAWAIT_DECL void end_all(end_reason why, const failure& error);
   KAWAIT_DECL void end_untold(partition_stream& stream, end_reason why) noexcept;
   KAWAIT_DECL asio::awaitable<void> watch_close(net::time_point drain_deadline, net::time_point deadline);

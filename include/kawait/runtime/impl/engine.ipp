@@ -218,25 +218,25 @@ KAWAIT_DECL asio::awaitable<void> engine::say_goodbye(failure why) {
   finish(std::move(why));
 }
 
-KAWAIT_DECL void engine::stop(failure why) {
-  if (is_over()) return;
-  end_all(end_reason::closed, why);
-  finish(std::move(why));
-}
+KAWAIT_DECL void engine::stop(failure why) { finish(std::move(why), end_reason::closed); }
 
 KAWAIT_DECL void engine::finish(failure why) {
+  const end_reason ended = why ? end_reason::failed : end_reason::closed;
+  finish(std::move(why), ended);
+}
+
+KAWAIT_DECL void engine::finish(failure why, end_reason ended) {
   if (is_over()) return;
-  const bool failed = static_cast<bool>(why);
   // The close was under way: who waits for it hears that it was cut short. Who closes later has nothing left to close.
-  if (failed && std::holds_alternative<closing>(state_) && !close_outcome_) close_outcome_ = why;
+  if (why && std::holds_alternative<closing>(state_) && !close_outcome_) close_outcome_ = why;
   over now_over;
   now_over.why = why;
   state_ = std::move(now_over);
   try {
-    end_all(failed ? end_reason::failed : end_reason::closed, why);
+    end_all(ended, why);
   } catch (...) {  // it may be what brought us here: not told, then, but ended
-    for (const auto& [id, s] : streams_) end_untold(*s, failed ? end_reason::failed : end_reason::closed);
-    for (const auto& [id, s] : retired_) end_untold(*s, failed ? end_reason::failed : end_reason::closed);
+    for (const auto& [id, s] : streams_) end_untold(*s, ended);
+    for (const auto& [id, s] : retired_) end_untold(*s, ended);
   }
   metadata_.stop();
   coordinator_.stop();
