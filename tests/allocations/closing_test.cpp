@@ -46,7 +46,8 @@ struct held {
   std::ptrdiff_t all = static_cast<std::ptrdiff_t>(mallinfo2().uordblks + mallinfo2().hblkhd) - bytes;
 };
 
-/// After a few visits, and after the last. A frame that each leaves would be more than what is allowed.
+/// After some visits, when what malloc keeps at hand has about its size, and after the last. A frame that each leaves would be more
+/// than what is allowed.
 void compare(const held& early, const held& late) {
   CAPTURE(early.blocks, late.blocks, early.bytes, late.bytes, early.files, late.files, early.all, late.all);
   CHECK(late.blocks == early.blocks);
@@ -98,7 +99,7 @@ struct visit {
   std::optional<std::error_code> closed;
 };
 
-constexpr int visits = 200, first_visits = 10;
+constexpr int visits = 240, first_visits = 40;
 
 /// A broker on a context, and consumers of it that come and go; `until` runs the context.
 void come_and_go(asio::any_io_executor executor, kawait::testing::broker& b, bool in_group,

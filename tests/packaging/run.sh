@@ -41,6 +41,7 @@ by_find_package() {
   project find_package consumer.cpp two.cpp <<'L'
 find_package(kawait 0.1 REQUIRED)
 add_compile_options(-Wall -Wextra -Wconversion -Wshadow -Werror)
+set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_NO_SYSTEM_FROM_IMPORTED ON)
 L
   build find_package -DCMAKE_PREFIX_PATH="$dir/prefix"

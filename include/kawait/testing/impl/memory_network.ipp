@@ -48,7 +48,7 @@ struct memory_stream {
   std::size_t begin = 0;
   std::uint64_t sent = 0;
   std::uint64_t kept = 0, taken = 0;  // what was put under way, and read
-  std::deque<written> writes;         // those of which something was not read yet
+  std::vector<written> writes;        // those of which something was not read yet: few
   net::time_point wrote{};            // the last byte that was read
   std::deque<segment> segments;  // of a link that delays
   net::time_point free_at{};     // the link is busy until then
@@ -73,9 +73,9 @@ KAWAIT_DECL void memory_stream::take(std::size_t n) {
   if (n == 0) return;
   begin += n;
   taken += n;
-  while (writes.front().end < taken) writes.pop_front();
-  wrote = writes.front().at;
-  if (writes.front().end == taken) writes.pop_front();
+  const auto last = std::find_if(writes.begin(), writes.end(), [this](const written& w) { return w.end >= taken; });
+  wrote = last->at;
+  writes.erase(writes.begin(), last->end == taken ? last + 1 : last);
   if (begin == bytes.size()) {
     bytes.clear();
     begin = 0;
