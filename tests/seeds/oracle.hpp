@@ -132,6 +132,8 @@ class oracle {
   void on_request(const kawait::testing::request_view& v);
   /// An answer of this connection was spoilt: it is to be closed.
   void expect_close(std::uint64_t connection) { doomed_.emplace(connection, world_.now()); }
+  /// Empty until it has joined.
+  std::string member_id_of(std::string_view client);
   /// A commit over this connection is never answered.
   void on_unanswered(const kawait::testing::request_view& v);
   /// Now and then.

@@ -46,6 +46,11 @@ client* oracle::find_client(std::string_view name) {
   return nullptr;
 }
 
+std::string oracle::member_id_of(std::string_view name) {
+  const client* c = find_client(name);
+  return c ? c->id : std::string();
+}
+
 void oracle::on_request(const request_view& v) {
   client* c = find_client(v.client_id);
   if (!c) return;

@@ -80,6 +80,7 @@ class run {
   std::unique_ptr<stage> stage_;
   std::deque<member> members_;
   std::vector<happening> happenings_;
+  bool has_fenced_ = false;  // whoever waited for the answer to a commit
   dice dice_;
   std::int64_t last_producer_ = 5000;
 };
@@ -213,6 +214,9 @@ void run::schedule_faults() {
       .when([this](const request_view& v) {
         if (!dice_.chance(plan_.answers_lost_percent)) return false;
         oracle_->on_unanswered(v);
+        if (plan_.fences_unheard && !std::exchange(has_fenced_, true)) {
+          at(now_ms() + 100, [this, who = oracle_->member_id_of(v.client_id)] { broker_->group().fence(group, who); });
+        }
         return true;
       })
       .inject("lost-answer");
