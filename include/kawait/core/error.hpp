@@ -101,6 +101,8 @@ struct failure {
   failure(std::error_code c, std::string w = {}) : code(c), words(std::move(w)) {}
 
   explicit operator bool() const noexcept { return static_cast<bool>(code); }
+  /// Copies what there is memory for: the code, and the words if they can be.
+  KAWAIT_DECL void take_over(const failure& other) noexcept;
   /// "words: message of the code", or one of them; empty if there is no failure.
   KAWAIT_DECL std::string to_string() const;
 };

@@ -88,11 +88,11 @@ KAWAIT_DECL void handler_host::on_assigned(const runtime::stream_ptr& stream) {
 KAWAIT_DECL void handler_host::on_gone(runtime::partition_stream& stream) {
   const auto it = running_.find(stream.shared_from_this());
   if (it == running_.end() || it->second.cancelled || stream.waiting > 0) return;
-  it->second.cancelled = true;
-  const auto cancel = it->second.cancel.lock();
-  if (!cancel) return;
-  cancel->request();
-  asio::post(cancel->executor(), [cancel] { cancel->emit(asio::cancellation_type::all); });
+  if (const auto cancel = it->second.cancel.lock()) {
+    cancel->request();
+    asio::post(cancel->executor(), [cancel] { cancel->emit(asio::cancellation_type::all); });
+  }
+  it->second.cancelled = true;  // not before: without memory for the above the next attempt is the one
 }
 
 KAWAIT_DECL void handler_host::on_handler_ended(const runtime::stream_ptr& stream, std::exception_ptr thrown) {
@@ -115,7 +115,7 @@ KAWAIT_DECL void handler_host::on_handler_ended(const runtime::stream_ptr& strea
       fail(*stream, std::make_exception_ptr(error(errc::handler_returned_early, stream->name().to_string())));
     }
   } catch (...) {  // it would leave the user's io_context::run(), and the consumer go on without the handler
-    engine_->stop(runtime::failure_of(std::current_exception()));
+    engine_->on_failed(std::current_exception());
   }
 }
 

@@ -100,6 +100,9 @@ class commit_round {
   /// Of a consumer that assigns its partitions itself: nobody's leave is needed.
   KAWAIT_DECL effect poll(time_point now);
 
+  /// Nothing more is to be sent: the next poll() tells the outcomes, and nobody needs a coordinator for that.
+  KAWAIT_DECL bool is_decided() const noexcept;
+
   /// The answer to the send_commit under way.
   KAWAIT_DECL void on_response(const protocol::offset_commit_response& response, time_point now, std::uint64_t random);
   /// It was not answered and never will be, or could not be sent. It may have been served: committing the same again does no
@@ -164,7 +167,6 @@ class commit_round {
   KAWAIT_DECL std::int32_t stamp_for(const std::vector<std::size_t>& chosen, const membership& member) const;
   KAWAIT_DECL void on_error(entry& e, kafka_error error, const in_flight& asked, time_point now, std::uint64_t random);
   KAWAIT_DECL effect finish();
-  KAWAIT_DECL bool decided() const noexcept;
 
   std::string group_id_;
   std::vector<entry> entries_;

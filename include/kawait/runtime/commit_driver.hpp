@@ -40,7 +40,7 @@ class commit_driver {
   /// A heartbeat was answered: a stale stamp may have been waiting for it.
   void wake() { changed_.notify_all(); }
   /// `why` is what calls under way complete with; errc::closed if there is nothing to say.
-  KAWAIT_DECL void stop(failure why);
+  KAWAIT_DECL void stop(const failure& why);
 
  private:
   struct call {

@@ -77,6 +77,8 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void begin_close(milliseconds timeout, machine::leave_kind kind = machine::leave_kind::default_);
   /// At once: nothing is committed, nobody is told.
   KAWAIT_DECL void stop(failure why);
+  /// The same, of what was thrown where nobody can be told of it but by the consumer's end. Also release_sink's.
+  KAWAIT_DECL void on_failed(std::exception_ptr thrown) override;
   bool is_over() const noexcept { return std::holds_alternative<over>(state_); }
   /// What a call that the end has cut short fails with. Only when it is over.
   failure why_over() const {
@@ -180,7 +182,6 @@ class engine final : public std::enable_shared_from_this<engine>,
   // --- release_sink
   KAWAIT_DECL void on_marked(lease&) override;
   KAWAIT_DECL void on_released(lease&) override;
-  KAWAIT_DECL void on_failed(std::exception_ptr thrown) override;
 
   // --- What is subscribed (impl/engine_subscription.ipp).
   /// On the way out of the group to stay alive without it.
@@ -209,6 +210,7 @@ class engine final : public std::enable_shared_from_this<engine>,
   KAWAIT_DECL void finish(failure why, end_reason ended);
   KAWAIT_DECL void end_all(end_reason why, const failure& error);
   KAWAIT_DECL void end_untold(partition_stream& stream, end_reason why) noexcept;
+  KAWAIT_DECL void close_by(milliseconds timeout, machine::leave_kind kind);
   KAWAIT_DECL asio::awaitable<void> watch_close(net::time_point drain_deadline, net::time_point deadline);
   KAWAIT_DECL asio::awaitable<void> close_assigned(net::time_point drain_deadline);
   KAWAIT_DECL asio::awaitable<void> say_goodbye(failure why);

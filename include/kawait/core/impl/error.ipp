@@ -109,6 +109,15 @@ KAWAIT_DECL const std::error_category& condition_category() noexcept {
   return category;
 }
 
+KAWAIT_DECL void failure::take_over(const failure& other) noexcept {
+  code = other.code;
+  try {
+    words = other.words;
+  } catch (...) {
+    words.clear();
+  }
+}
+
 KAWAIT_DECL std::string failure::to_string() const {
   if (!code) return words;
   const std::string message = code.message();

@@ -69,7 +69,7 @@ KAWAIT_DECL commit_round::effect commit_round::step(time_point now, const member
     drop_not_held(*member);
     revive_stale(*member);
   }
-  if (decided() || now >= deadline_) return finish();
+  if (is_decided() || now >= deadline_) return finish();
   if (const auto from = std::get<ready>(state_).from; now < from) return idle{std::min(from, deadline_)};
   auto chosen = choose();
   if (chosen.empty()) return idle{deadline_};  // until a heartbeat was answered
@@ -243,7 +243,7 @@ KAWAIT_DECL void commit_round::fail(const failure& why) {
   look_up_ = false;
 }
 
-KAWAIT_DECL bool commit_round::decided() const noexcept {
+KAWAIT_DECL bool commit_round::is_decided() const noexcept {
   return std::all_of(entries_.begin(), entries_.end(), [](const entry& e) { return std::holds_alternative<failure>(e.state); });
 }
 

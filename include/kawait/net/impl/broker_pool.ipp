@@ -68,7 +68,7 @@ class broker_pool::slot {
 
  private:
   void drop_closed() {
-    if (live_) last_ = live_->why_closed();
+    if (live_) last_.take_over(live_->why_closed());
     live_.reset();
   }
 
@@ -104,8 +104,8 @@ class broker_pool::state : public std::enable_shared_from_this<state> {
   KAWAIT_DECL std::shared_ptr<connection> least_loaded() const;
   KAWAIT_DECL void forget(const failure& why);
   void close() {
-    closed_ = true;
-    forget(failure(errc::closed));
+    // Once: the context may be on its way out when the pool is, and what waited for the first has been destroyed.
+    if (!std::exchange(closed_, true)) retire_all(failure(errc::closed));
   }
 
   void on_refused(std::function<void(const failure&)> tell) { tell_refused_ = std::move(tell); }
@@ -124,6 +124,7 @@ class broker_pool::state : public std::enable_shared_from_this<state> {
   };
   class attempt_guard;
 
+  KAWAIT_DECL void retire_all(const failure& why);
   std::shared_ptr<slot> make_slot(host_port where) { return std::make_shared<slot>(executor_, reconnect_, std::move(where)); }
   /// Which attempt is to be awaited: one that is under way, or a new one.
   KAWAIT_DECL static std::uint64_t begin_attempt(const std::shared_ptr<state>& self, const std::shared_ptr<slot>& s);
@@ -215,13 +216,18 @@ KAWAIT_DECL std::shared_ptr<connection> broker_pool::state::least_loaded() const
 }
 
 KAWAIT_DECL void broker_pool::state::forget(const failure& why) {
+  auto any = make_slot(host_port());
+  retire_all(why);
+  any_ = std::move(any);
+}
+
+KAWAIT_DECL void broker_pool::state::retire_all(const failure& why) {
   const auto nodes = std::exchange(nodes_, {});
   for (const auto& [id, n] : nodes) {
     n.control->retire(why);
     n.fetch->retire(why);
   }
   any_->retire(why);
-  any_ = make_slot(host_port());
 }
 
 KAWAIT_DECL asio::awaitable<broker_pool::state::opened> broker_pool::state::get(std::shared_ptr<state> self, std::int32_t id,

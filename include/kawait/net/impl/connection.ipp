@@ -21,11 +21,7 @@ template <class Requests>
 void fail_all(Requests& requests, const failure& why) noexcept {
   for (const auto& p : requests) {
     if (!p.slot) continue;
-    p.slot->why.code = why.code;
-    try {
-      p.slot->why.words = why.words;
-    } catch (const std::bad_alloc&) {
-    }
+    p.slot->why.take_over(why);
     p.slot->done = true;
     p.slot->ready.notify_all();
   }

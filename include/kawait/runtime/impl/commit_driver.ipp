@@ -29,9 +29,9 @@ KAWAIT_DECL commit_driver::commit_driver(asio::any_io_executor executor, task_gr
       finished_(executor),
       changed_(executor) {}
 
-KAWAIT_DECL void commit_driver::stop(failure why) {
+KAWAIT_DECL void commit_driver::stop(const failure& why) {
   stopped_ = true;
-  if (why) why_stopped_ = std::move(why);
+  if (why) why_stopped_.take_over(why);
   changed_.notify_all();
   finished_.notify_all();
 }
@@ -59,8 +59,8 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
     cancelled = state.cancelled() != asio::cancellation_type::none;
   }
   if (!mine->is_finished) {
-    const bool has_left = std::erase(waiting_, mine) == 0;
-    const char* const late = has_left ? "the commit is still unanswered" : "the commit before it is still unanswered";
+    const bool is_in_a_round = std::erase(waiting_, mine) == 0;
+    const char* const late = is_in_a_round ? "the commit was not answered in time" : "the commit before it is still unanswered";
     const failure why = stopped_    ? why_stopped_
                         : cancelled ? failure(asio::error::operation_aborted)
                                     : failure(errc::request_timeout, late);
@@ -101,9 +101,8 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
   const machine::backoff_options retry(options_.retry_backoff, options_.retry_backoff_max);
   std::weak_ptr<net::connection> asked;
   machine::commit_round round(*options_.group_id, items, machine::commit_rules(), retry, deadline);
+  auto connection = co_await coordinator_.async_get(deadline);
   while (!stopped_) {
-    auto connection = co_await coordinator_.async_get(deadline);
-    if (stopped_) break;
     if (connection) round.set_rules(detail::rules_of(**connection));
     if (!connection && machine::is_final(connection.error())) round.fail(connection.error());
     round.refuse_replaced(metadata_.cluster());
@@ -115,6 +114,8 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
       if (connection) {
         asked = *connection;
         co_await send(round, *what, *connection);
+        // That is told at once: the connection over which the answer came may be gone by now, and another long in coming.
+        if (round.is_decided()) continue;
       } else {
         round.on_disconnected(environment_.now(), environment_.random());
       }
@@ -123,6 +124,7 @@ KAWAIT_DECL asio::awaitable<std::vector<machine::commit_outcome>> commit_driver:
     } else if (!connection || *connection == asked.lock()) {
       coordinator_.forget();  // or another was found since
     }
+    connection = co_await coordinator_.async_get(deadline);
   }
   std::vector<machine::commit_outcome> closed;
   for (const auto& item : items) closed.emplace_back(item, why_stopped_);

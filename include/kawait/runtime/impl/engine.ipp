@@ -160,6 +160,14 @@ KAWAIT_DECL asio::awaitable<failure> engine::close(milliseconds timeout, machine
 }
 
 KAWAIT_DECL void engine::begin_close(milliseconds timeout, machine::leave_kind kind) {
+  try {
+    close_by(timeout, kind);
+  } catch (...) {  // half of a close, without its leave or who watches its deadlines, would never end
+    on_failed(std::current_exception());
+  }
+}
+
+KAWAIT_DECL void engine::close_by(milliseconds timeout, machine::leave_kind kind) {
   if (std::holds_alternative<created>(state_)) finish({});
   timeout = bounded(timeout);
   const net::time_point now = environment_.now();
@@ -228,26 +236,27 @@ KAWAIT_DECL void engine::finish(failure why) {
 KAWAIT_DECL void engine::finish(failure why, end_reason ended) {
   if (is_over()) return;
   // The close was under way: who waits for it hears that it was cut short. Who closes later has nothing left to close.
-  if (why && std::holds_alternative<closing>(state_) && !close_outcome_) close_outcome_ = why;
+  if (why && std::holds_alternative<closing>(state_) && !close_outcome_) close_outcome_.take_over(why);
   over now_over;
-  now_over.why = why;
+  now_over.why = std::move(why);
   state_ = std::move(now_over);
+  const failure& told = std::get<over>(state_).why;
   try {
-    end_all(ended, why);
+    end_all(ended, told);
   } catch (...) {  // it may be what brought us here: not told, then, but ended
     for (const auto& [id, s] : streams_) end_untold(*s, ended);
     for (const auto& [id, s] : retired_) end_untold(*s, ended);
   }
   metadata_.stop();
   coordinator_.stop();
-  commits_.stop(why);
+  commits_.stop(told);
   positions_.stop();
   fetches_.stop();
   if (group_) group_->stop();
   start_drains();
   commit_timer_.cancel();
   brokers_.close();
-  options_.observers.tell(&observer::on_ended, observer::ended{std::get<over>(state_).why});
+  options_.observers.tell(&observer::on_ended, observer::ended{told});
   moved_.notify_all();
   over_.notify_all();
   left_.notify_all();
@@ -272,8 +281,11 @@ KAWAIT_DECL void engine::end_untold(partition_stream& stream, end_reason why) no
   stream.make_stale();
   try {
     stream.end(why);
-    give_up(stream);
   } catch (...) {  // its readers find out with their next call
+  }
+  try {
+    give_up(stream);
+  } catch (...) {  // its handler is not interrupted
   }
 }
 

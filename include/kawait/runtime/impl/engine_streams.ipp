@@ -286,7 +286,8 @@ KAWAIT_DECL asio::awaitable<void> engine::drain_partition(std::shared_ptr<revoca
   co_await stream->work().async_wait();
   failure why;
   const bool commits = options_.auto_commit && options_.group_id && !KAWAIT_MUTANT(gives_up_without_commit);
-  if (stream->work().is_drained() && commits && !stream->work().is_given_up()) {
+  const bool is_in_time = stream->work().is_drained() && !stream->work().is_given_up();
+  if (is_in_time && commits) {
     std::vector<stream_ptr> one(1, stream);
     auto outcomes = co_await commit_all_done(std::move(one), revocation->deadline());
     for (const auto& outcome : outcomes) {
@@ -298,7 +299,7 @@ KAWAIT_DECL asio::awaitable<void> engine::drain_partition(std::shared_ptr<revoca
   } else if (stream->work().is_given_up()) {
     if (group_ && group_->membership().lost(stream->id())) {
       why = failure(errc::lost, stream->name().to_string());
-    } else if (!why) {  // else the work was done in time, and only its commit was not
+    } else if (!is_in_time) {  // else its commit says how it went
       why = failure(errc::revocation_deadline, stream->name().to_string());
     }
   }

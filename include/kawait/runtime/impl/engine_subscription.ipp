@@ -107,9 +107,10 @@ KAWAIT_DECL asio::awaitable<failure> engine::unsubscribe(milliseconds timeout) {
   const net::time_point deadline = now + timeout;
   auto mine = departure_;
   if (!mine) {
-    mine = departure_ = std::make_shared<departure>();
+    mine = std::make_shared<departure>();
     mine->drain_deadline = now + machine::drain_time(timeout);
     tasks_.spawn(watch_departure(mine));
+    departure_ = mine;  // not without somebody to watch it
   }
   while (!mine->has_left && !is_over()) {
     if (environment_.now() >= deadline) co_return failure(errc::request_timeout, "unsubscribe");
