@@ -18,13 +18,14 @@ work=$(mktemp -d)
 export TMPDIR=$work
 # The build folders lie side by side, so that they can share what a compiler made of the same file.
 export CCACHE_BASEDIR=$root
-passed=0 failed=0 failures=() group='' fetching='' building=''
+passed=0 failed=0 failures=() fetching='' building=''
 export work
 
 finish() {
   local each
   trap '' INT TERM HUP
-  for each in $group $fetching $building; do
+  # Only what still runs: another process may have the id of what has ended.
+  for each in $(jobs -pr); do
     # The step's own process group: its traps get a few seconds to end what they started.
     kill -TERM -- "-$each" 2>/dev/null
     for _ in $(seq 50); do kill -0 -- "-$each" 2>/dev/null || break; sleep 0.1; done
@@ -46,9 +47,7 @@ step() {
   shift
   echo "--- $name: $*"
   setsid bash -c 'set -o pipefail; log=$1; shift; "$@" 2>&1 </dev/null | tee "$log" | tee -a "${log%/*}/all"' _ "$work/log" "$@" &
-  group=$!
-  wait "$group" || code=$?
-  group=
+  wait $! || code=$?
   return $code
 }
 
@@ -83,12 +82,15 @@ end_part() {
     echo "--- waiting for $2"
     # Nothing else is to be done, so it need not stand back.
     [ "$1" != "$building" ] || nice_session "$1" 0
-    until [ -s "$work/$2.code" ] || ! kill -0 "$1" 2>/dev/null; do sleep 0.5; done
+    until [ -s "$work/$2.code" ] || ! jobs -pr | grep -qx "$1"; do sleep 0.5; done
     [ "$1" != "$building" ] || nice_session "$1" 19
   fi
-  # None: whatever ran it was killed.
-  [ ! -s "$work/$2.code" ] || read -r code seconds <"$work/$2.code"
-  echo "--- $2, beside: $seconds s"
+  if [ -s "$work/$2.code" ]; then
+    read -r code seconds <"$work/$2.code"
+    echo "--- $2, beside: $seconds s"
+  else
+    echo "--- $2, beside: whatever ran it was killed"
+  fi
   touch "$work/$2.log"
   cat "$work/$2.log" >>"$work/all"
   [ "$code" != 0 ] || return 0
@@ -235,9 +237,9 @@ if [ $quick = 0 ]; then
   building=$beside
 fi
 # Before the tests, whose time-outs should not pay for a registry.
-end_part "$fetching" jars || exit 1
-end_part "$fetching" venv || exit 1
-[ $built = 0 ] || timed run_ctest default default
+fetched=1
+for part in jars venv; do end_part "$fetching" $part || fetched=0; done
+[ $built = 0 ] || [ $fetched = 0 ] || timed run_ctest default default
 if [ $quick = 0 ]; then
   timed run_meson
   timed configuration tsan -L '^threads$'

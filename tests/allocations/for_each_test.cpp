@@ -1,6 +1,7 @@
 // What for_each_record costs: a plain function no allocation a record. And what becomes of for_each_partition without memory for the end
-// of a handler.
+// of a handler, or for the consumer's.
 
+#include <algorithm>
 #include <cstddef>
 #include <new>
 #include <stdexcept>
@@ -81,6 +82,46 @@ TEST_CASE("without memory for what follows a handler's end, for_each_partition e
     CAPTURE(nth);
     end_without_memory(nth, how);
   }
+}
+
+/// What ends the consumer while its handler sleeps: the engine's own call, so that no allocation of the caller's is among the first.
+enum class way { closes, closes_once_more, stops };
+
+/// Whether memory was short.
+bool end_the_sleeper(std::size_t nth, way how) {
+  stage s;
+  bool works = false;
+  s.each_partition([&works](kawait::partition) -> asio::awaitable<void> {
+    works = true;
+    co_await kawait::sleep_for(24h);
+  });
+  REQUIRE(s.until([&] { return works; }));
+  const auto engine = s.consumer().engine();
+  if (how == way::closes_once_more) engine->begin_close(1h);
+  std::size_t left = nth;
+  {
+    const counted::shortage now(left);
+    if (how == way::stops) {
+      engine->stop(kawait::failure(errc::closed));
+    } else {
+      engine->begin_close(30s);
+    }
+  }
+  CHECK(s.until_ended(1min));
+  CHECK(engine->is_over());
+  return left == 0;
+}
+
+TEST_CASE("whichever allocation of ending a consumer fails, it ends, and so does a handler that sleeps") {
+  // How many there are before that of Asio's that ends the program: its dispatch() to a coroutine is noexcept.
+  const auto [how, most] = GENERATE(table<way, std::size_t>({{way::closes, 4}, {way::closes_once_more, 1}, {way::stops, 99}}));
+  CAPTURE(static_cast<int>(how));
+  std::size_t nth = 0;
+  for (bool was_short = true; was_short && nth < most;) {
+    CAPTURE(++nth);
+    was_short = end_the_sleeper(nth, how);
+  }
+  CHECK(nth >= std::min<std::size_t>(most, 3));
 }
 
 }  // namespace

@@ -118,9 +118,9 @@ asio::awaitable<void> denied(scenario& s) {
   CAPTURE(words);
   CHECK(words.find(": " + secret + ": ") != std::string::npos);
   CHECK(words.find(open) == std::string::npos);
-  // The session of 3 s is kept alive, and what is owned is read, while the change waits.
+  // The session of 6 s is kept alive, and what is owned is read, while the change waits.
   beats->first.reset();
-  EVENTUALLY(beats->first && beats->last > *beats->first + 3s);
+  EVENTUALLY(beats->first && beats->last > *beats->first + 6s);
   const auto more = numbered_batch(10, 10);
   co_await s.admin.produce(open, 0, more);
   EVENTUALLY(s.log.has_all(first, 20));
@@ -136,7 +136,7 @@ asio::awaitable<void> denied(scenario& s) {
 
 TEST_CASE("a topic that is denied by an access rule is named, and read once it is allowed", "[acl]") {
   const std::vector<std::string> properties{"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-                                            "allow.everyone.if.no.acl.found=true", "group.consumer.session.timeout.ms=3000"};
+                                            "allow.everyone.if.no.acl.found=true", "group.consumer.session.timeout.ms=6000"};
   const cluster guarded(1, properties);
   scenario s(guarded.bootstrap());
   s.run(&denied);

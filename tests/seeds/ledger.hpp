@@ -41,9 +41,10 @@ struct book {
   bool sought = false;  ///< By a handler.
   bool reset = false;   ///< A consumer has told that it goes on elsewhere.
   bool gone = false;  ///< The topic id is.
-  /// A commit was taken late: of an earlier topic's of its name (before Kafka 4.2), or given up by who sent it, behind newer ones.
-  /// Who begins may have been told the newer one, or this one.
-  bool inherits = false;
+  bool inherits = false;  ///< A commit was taken late that is of an earlier topic's of its name (before Kafka 4.2).
+  /// A commit was taken late, behind this one, which was newer: its sender had given it up. Until that much is committed again, who
+  /// begins may have been told the one or the other.
+  std::optional<std::int64_t> fell_from;
 };
 
 class ledger {

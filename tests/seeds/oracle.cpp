@@ -23,7 +23,7 @@ bool is_prompt(const plan& p) {
   for (const member_plan& m : p.members) {
     if (m.what == interruption::freeze) return false;
   }
-  return p.latency_ms == 0 && p.outage_ms == 0 &&
+  return p.latency_ms == 0 && p.outage_ms == 0 && !p.fences_unheard &&
          std::none_of(std::begin(delays), std::end(delays), [&](std::string_view name) { return p.has_fault(name); });
 }
 
@@ -144,7 +144,9 @@ void oracle::check_committed() {
     book* const b = ledger_.current(h.name);
     const auto committed = broker_.committed(group, h.name.topic, h.name.partition);
     if (!b || committed != h.offset) continue;
-    if (!h.is_late || *committed < checked_[*ledger_.current_id(h.name)]) b->inherits = true;
+    const std::int64_t checked = checked_[*ledger_.current_id(h.name)];
+    if (!h.is_late) b->inherits = true;
+    if (h.is_late && *committed < checked && !b->fell_from) b->fell_from = checked;
   }
   for (const suspicion& s : std::exchange(suspicions_, {})) {
     const auto now = broker_.committed(group, s.name.topic, s.name.partition);
@@ -160,7 +162,8 @@ void oracle::check_committed() {
     if (!committed || *committed == checked) continue;
     if (*committed > checked && is_sound(&b)) {
       const entry* e = ledger_.first_missing(where, checked, *committed);
-      if (e && was_of_another(where, b.name, *committed)) {
+      // Served late, to the topic that has the name by now: what was not done is passed over, or will be, once it is written.
+      if ((e || *committed > b.end) && was_of_another(where, b.name, *committed)) {
         b.inherits = true;
       } else if (e) {
         fail(invariant::at_least_once, b.name.to_string() + " is committed at " + std::to_string(*committed) + ", though " +
@@ -169,31 +172,35 @@ void oracle::check_committed() {
     }
     if (*committed < checked) on_moved_back(b, checked, *committed);
     checked = *committed;
+    if (b.fell_from && checked >= *b.fell_from) b.fell_from.reset();
   }
 }
 
 void oracle::on_moved_back(book& b, std::int64_t from, std::int64_t to) {
-  if (!is_sound(&b) || b.sought || b.reset) return;
+  if (!is_sound(&b) || b.sought || b.reset || b.fell_from) return;
   if (was_given_up(b.name, to)) {
-    b.inherits = true;
+    b.fell_from = from;
     return;
   }
   fail(invariant::commits_of_owned, b.name.to_string() + " was committed at " + std::to_string(from) + ", and then at " +
                                         std::to_string(to));
 }
 
-// A commit is made, and held back by the fault; its time passes; whoever sent it closes the connection, and commits anew, and more; then
-// the first is served.
+// A commit is made, and held back by the fault; its time passes, or that of a request before it; whoever sent it closes the connection,
+// and commits anew, and more; then the first is served.
 bool oracle::was_given_up(const topic_partition& p, std::int64_t offset) const {
   const auto now = world_.now();
   return std::any_of(asked_.begin(), asked_.end(), [&](const asked_commit& a) {
-    return a.name == p && a.offset == offset && a.at + request_timeout <= now + 1s && a.at + slowest_request >= now;
+    return a.name == p && a.offset == offset && broker_.is_closed_by_client(a.connection) && a.at + slowest_request >= now;
   });
 }
 
+// A commit by name that is served when its topic has been made anew.
 bool oracle::was_of_another(const topic_id_partition& where, const topic_partition& p, std::int64_t offset) const {
-  return std::any_of(asked_.begin(), asked_.end(),
-                     [&](const asked_commit& a) { return a.name == p && a.offset == offset && a.where && a.where != where; });
+  const auto now = world_.now();
+  return std::any_of(asked_.begin(), asked_.end(), [&](const asked_commit& a) {
+    return a.name == p && a.offset == offset && a.where && a.where != where && a.is_by_name && a.at + slowest_request >= now;
+  });
 }
 
 void oracle::check_owners() {
@@ -258,7 +265,7 @@ std::optional<std::string> oracle::unsettled(bool strictly) {
       if (ledger_.first_missing(where, i->first, i->first + 1, true)) last = i->first;
     }
     // An earlier commit that was held up on a connection since closed may come behind, and stand until the next.
-    if ((b.sought || has_manual_ || !prompt_) && !strictly) continue;
+    if ((b.sought || b.fell_from || has_manual_ || !prompt_) && !strictly) continue;
     const auto committed = broker_.committed(group, b.name.topic, b.name.partition);
     if (last >= 0 && (!committed || *committed <= last)) {
       return b.name.to_string() + " is committed at " + std::to_string(committed.value_or(-1)) + ", done up to " +

@@ -167,6 +167,8 @@ class oracle {
     std::optional<kawait::topic_id_partition> where;  ///< That it was meant for.
     std::int64_t offset;
     time_point at;
+    std::uint64_t connection;
+    bool is_by_name;
   };
 
   // What the observer tells (oracle_consumers.cpp).
@@ -187,7 +189,8 @@ class oracle {
   /// A commit that names no topic id may be of an earlier topic of the name. The broker may refuse it, which is seen at the next sample.
   void note_heir(const client& c, const kawait::topic_partition& p, std::int64_t offset);
   void check_unanswered(const client& c, const kawait::testing::request_view& v, const std::set<kawait::topic_partition>& said);
-  void check_commit(client& c, const kawait::topic_partition& p, std::int64_t offset, std::int32_t epoch, time_point sent);
+  enum class served { in_time, late };  // late: who sent it has given it up
+  void check_commit(client& c, const kawait::topic_partition& p, std::int64_t offset, std::int32_t epoch, time_point sent, served how);
   void on_fetch(client& c, const kawait::testing::request_view& v);
   void on_list_offsets(client& c, const kawait::testing::request_view& v);
   void on_offset_fetch(client& c, const kawait::testing::request_view& v);

@@ -193,7 +193,9 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
       fail(invariant::drained_first, c.name + " gave " + o->name.to_string() + " up with work in hand, before the deadline");
     }
     const bool has_turned = o->turn > 0 || o->is_reset();  // what was done before counts no more
-    if (!e.outcome && !c.manual && o->began && !has_turned && is_sound(book_of(*o)) && !plan_.is_hostile() && served_in_time_) {
+    const book* b = book_of(*o);
+    const bool is_checkable = is_sound(b) && !b->fell_from && !plan_.is_hostile() && served_in_time_;
+    if (!e.outcome && !c.manual && o->began && !has_turned && is_checkable) {
       // What is done is committed: the low-water mark of this stay. A commit that is served late takes one back that came after it.
       const auto committed = broker_.committed(group, o->name.topic, o->name.partition);
       const auto run = o->done.find(o->base);
@@ -264,7 +266,7 @@ void oracle::check_delivered(client& c, ownership& o, const kawait::observer::de
   if (!o.began) {
     const auto committed = broker_.committed(group, e.partition.topic, e.partition.partition);
     o.base = o.next = e.first_offset;
-    if (!is_sound(b)) return;
+    if (!is_sound(b) || b->fell_from) return;
     if (broker_.group().owner(group, e.partition) != c.id) return;  // one that was expelled, and is yet to hear of it
     if (committed && e.first_offset < *committed) {
       return fail(invariant::reset_on_reason, what + ", committed is " + std::to_string(*committed));
@@ -292,7 +294,8 @@ holding oracle::take(client& c, const topic_partition& p, std::int64_t first, st
   }
   ++o->in_hand;
   holding h;
-  h.turn = o->turn;
+  const bool is_of_this_turn = o->base <= first && next <= o->next;
+  h.turn = is_of_this_turn ? o->turn : o->turn - 1;
   h.of = std::move(o);
   return h;
 }

@@ -158,7 +158,8 @@ void oracle::on_commit(client& c, const request_view& v) {
       if (v.version < 10) note_heir(c, *name, p.committed_offset);
       if (!plan_.has_fault("slow-request")) continue;
       const auto last = c.newest(*name);
-      asked_.push_back(asked_commit{*name, last ? last->where : std::nullopt, p.committed_offset, world_.now()});
+      const auto where = last ? last->where : std::nullopt;
+      asked_.push_back(asked_commit{*name, where, p.committed_offset, world_.now(), v.connection, v.version < 10});
       if (asked_.size() > 1000) asked_.pop_front();
     }
   }
@@ -168,7 +169,9 @@ void oracle::on_commit(client& c, const request_view& v) {
     for (const auto& t : q->topics) {
       for (const auto& p : t.partitions) {
         const auto name = name_of(ledger_, t, p.partition_index, v.version);
-        if (name) heirs_.push_back(heir{*name, p.committed_offset, true});
+        if (!name) continue;
+        heirs_.push_back(heir{*name, p.committed_offset, true});
+        check_commit(c, *name, p.committed_offset, q->generation_id_or_member_epoch, v.sent, served::late);
       }
     }
     return reach("request: a commit served after its time");
@@ -179,7 +182,7 @@ void oracle::on_commit(client& c, const request_view& v) {
     for (const auto& p : t.partitions) {
       const auto name = name_of(ledger_, t, p.partition_index, v.version);
       if (!name) continue;
-      check_commit(c, *name, p.committed_offset, q->generation_id_or_member_epoch, v.sent);
+      check_commit(c, *name, p.committed_offset, q->generation_id_or_member_epoch, v.sent, served::in_time);
       const ownership* o = c.live(*name);
       all_live = all_live && o;
       if (o) newest = std::max(newest, o->epoch);
@@ -199,7 +202,8 @@ void oracle::note_heir(const client& c, const topic_partition& p, std::int64_t o
   if (last && last->where != ledger_.current_id(p)) heirs_.push_back(heir{p, offset, false});
 }
 
-void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offset, std::int32_t epoch, time_point sent) {
+void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offset, std::int32_t epoch, time_point sent,
+                          served how) {
   const std::string what = c.name + " commits " + p.to_string() + " at " + std::to_string(offset);
   note(c.name, "asks for a commit of " + p.to_string() + " at " + std::to_string(offset) + " with epoch " + std::to_string(epoch));
   const auto owner = broker_.group().owner(group, p);
@@ -209,7 +213,7 @@ void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offs
     if (!last) return fail(invariant::commits_of_owned, what + ", which it never had");
     // Though it was sent in time, it must not be taken when the partition is another's.
     const bool was_same = last->where == ledger_.current_id(p);
-    if (served_in_time_ && was_same && owner && !c.id.empty() && *owner != c.id) {
+    if (how == served::in_time && served_in_time_ && was_same && owner && !c.id.empty() && *owner != c.id) {
       suspicions_.push_back(suspicion{p, offset, c.name, *owner});
     }
     if (last->ended + lag() < sent) fail(invariant::commits_of_owned, what + " after giving it up, or losing it");
@@ -217,14 +221,15 @@ void oracle::check_commit(client& c, const topic_partition& p, std::int64_t offs
   }
   // By name (before version 10) who has not heard yet that a topic was made anew commits to the new one: nothing can be done about it.
   const bool is_same = o->where == ledger_.current_id(p);
-  if (is_same && owner && !c.id.empty() && *owner != c.id) {
+  if (how == served::late && o->since > sent) return;  // of an earlier stay
+  if (how == served::in_time && is_same && owner && !c.id.empty() && *owner != c.id) {
     suspicions_.push_back(suspicion{p, offset, c.name, *owner});
   }
   // One that was refused is said again, though the position is another by now.
   const bool none_was_refused = plan_.faults.empty() && plan_.answers_lost_percent == 0;
   const auto late = none_was_refused ? lag() : lag() + 10s;
   if (o->is_reset() || (o->turned != time_point() && o->turned + late > sent)) return;
-  if (o->committed > offset) fail(invariant::committed_is_done, what + " after " + std::to_string(o->committed));
+  if (how == served::in_time && o->committed > offset) fail(invariant::committed_is_done, what + " after " + std::to_string(o->committed));
   o->committed = std::max(o->committed, offset);
   const book* b = book_of(*o);
   if (!o->began || !is_sound(b)) return;

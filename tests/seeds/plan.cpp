@@ -233,7 +233,10 @@ std::ostream& operator<<(std::ostream& out, const plan& p) {
     out << '\n';
   }
   if (p.latency_ms > 0) out << "  latency " << p.latency_ms << " ms\n";
-  if (p.answers_lost_percent > 0) out << "  answers to commits lost: " << p.answers_lost_percent << " %" << (p.fences_unheard ? ", and who waits is fenced" : "") << '\n';
+  if (p.answers_lost_percent > 0) {
+    out << "  answers to commits lost: " << p.answers_lost_percent << " %";
+    out << (p.fences_unheard ? ", and who waits is fenced" : "") << '\n';
+  }
   return out;
 }
 

@@ -119,7 +119,7 @@ struct plan {
   bool small_answers = false;    ///< Of few partitions, so that others wait in line.
   int latency_ms = 0;            ///< Of every connection, each way.
   int answers_lost_percent = 0;  ///< Of commits', over the whole turmoil.
-  bool fences_unheard = false;   ///< Whoever waits for the first of those is fenced meanwhile.
+  bool fences_unheard = false;   ///< Somebody is fenced who waits for the answer to one of those.
 
   bool has_fault(std::string_view name) const;
   /// Faults that a consumer has to report: members may end, streams may fail.

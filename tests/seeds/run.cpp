@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <ostream>
 
 #include <kawait/testing/broker.hpp>
@@ -53,10 +54,16 @@ class run {
     int at_ms;
     std::function<void()> what;
   };
+  /// A heartbeat of this connection is answered then that its member is fenced.
+  struct fenced {
+    std::uint64_t connection;
+    int told_ms;
+  };
 
   void play_all();
   void schedule_loads();
   void schedule_faults();
+  void fence_unheard();
   void spy();
   void arm(const fault_plan& f);
   void slow_down();
@@ -80,7 +87,8 @@ class run {
   std::unique_ptr<stage> stage_;
   std::deque<member> members_;
   std::vector<happening> happenings_;
-  bool has_fenced_ = false;  // whoever waited for the answer to a commit
+  std::optional<fenced> fenced_;
+  bool has_lost_behind_ = false;  // the answer to a commit behind that heartbeat
   dice dice_;
   std::int64_t last_producer_ = 5000;
 };
@@ -210,16 +218,31 @@ void run::schedule_faults() {
     }
   }
   if (plan_.answers_lost_percent == 0) return;
+  if (plan_.fences_unheard) fence_unheard();
   faults_->on(api_key::offset_commit)
       .when([this](const request_view& v) {
-        if (!dice_.chance(plan_.answers_lost_percent)) return false;
+        const bool is_behind = fenced_ && fenced_->connection == v.connection && now_ms() <= fenced_->told_ms;
+        if (!is_behind && !dice_.chance(plan_.answers_lost_percent)) return false;
+        has_lost_behind_ |= is_behind;
         oracle_->on_unanswered(v);
-        if (plan_.fences_unheard && !std::exchange(has_fenced_, true)) {
-          at(now_ms() + 100, [this, who = oracle_->member_id_of(v.client_id)] { broker_->group().fence(group, who); });
-        }
         return true;
       })
       .inject("lost-answer");
+}
+
+/// A heartbeat waits at the broker; its member is fenced meanwhile, and commits. The heartbeat's answer tells it so; the commit's is lost.
+void run::fence_unheard() {
+  constexpr int unheard_ms = 2500;
+  faults_->on(api_key::consumer_group_heartbeat)
+      .heartbeat(testing::heartbeat_kind::keep_alive)
+      .when([this](const request_view& v) {
+        if (has_lost_behind_ || !dice_.chance(30)) return false;
+        fenced_ = fenced{v.connection, now_ms() + unheard_ms};
+        at(now_ms() + 100, [this, who = oracle_->member_id_of(v.client_id)] { broker_->group().fence(group, who); });
+        return true;
+      })
+      .times(3)
+      .inject(testing::fault::delayed(std::chrono::milliseconds(unheard_ms)));
 }
 
 void run::pass(int ms) {

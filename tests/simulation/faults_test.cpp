@@ -194,6 +194,30 @@ TEST_CASE("faults: what happens to the cluster at a time of its own, and how it 
   CHECK(faults.hits("member-fenced") == 0);
 }
 
+TEST_CASE("a request tells when it was sent, and the broker whether its sender has closed the connection since") {
+  testing::world w;
+  testing::broker b(w);
+  b.create_topic("orders", 1);
+  testing::faults faults(b);
+  faults.on_connection().inject("latency");
+  std::vector<testing::request_view> seen;
+  const auto note = [&seen](const testing::request_view& v) {
+    seen.push_back(v);
+    return true;
+  };
+  faults.on(api_key::fetch).when(note).once().delay(1min);
+  auto one = std::make_unique<assigned>(w, b, std::vector<std::int32_t>{0}, plain());
+  REQUIRE(w.run_until([&] { return !seen.empty(); }, 20s));
+  const testing::request_view& fetch = seen.front();
+  CHECK(fetch.sent > net::time_point());
+  CHECK(fetch.sent < fetch.at);
+  CHECK(!b.is_closed_by_client(fetch.connection));
+  one.reset();
+  CHECK(b.is_closed_by_client(fetch.connection));  // though the broker is to hear of it yet
+  w.advance(2min);
+  CHECK(b.is_closed_by_client(fetch.connection));
+}
+
 TEST_CASE("faults: they end with their object") {
   testing::world w;
   testing::broker b(w);

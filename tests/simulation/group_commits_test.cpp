@@ -311,6 +311,22 @@ TEST_CASE("of two commits that overlap neither is told the other's unanswered", 
   }
 }
 
+// Answered twice, the connection is closed behind the answer that counts.
+TEST_CASE("what a commit's answer has decided is told, though no coordinator is to be had from then on", "[group]") {
+  for (const auto g : generations) {
+    CAPTURE(static_cast<int>(g));
+    ready t(g);
+    t.s.next(api_key::offset_commit, {fault::kind::repeat_answer});
+    t.s.otherwise = [](const testing::request_view& r) {
+      return r.api == api_key::find_coordinator ? fault(fault::kind::drop_request) : fault();
+    };
+    REQUIRE(t.run(1s));
+    CHECK(!t.code);
+    CHECK(t.s.has_happened(api_key::offset_commit));
+    CHECK(t.s.broker.committed("g", "orders", 0) == 10);
+  }
+}
+
 // How each partition's drain went.
 struct drains final : kawait::observer {
   void on_drained(const drained& d) override { outcomes.push_back(d.outcome.code); }
