@@ -7,6 +7,7 @@
 
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
 
 #include "scripted_broker.hpp"
@@ -67,6 +68,15 @@ T run(asio::io_context& io, asio::awaitable<T> coroutine) {
   }
   REQUIRE(end.has_value());
   return *std::move(end);
+}
+
+/// Not run_for(): on io_uring, Asio 1.22.1 leaves completions behind that carry the address of its caller's stack, or of an operation that
+/// has ended.
+void run_a_while(asio::io_context& io, std::chrono::milliseconds how_long) {
+  asio::steady_timer end(io, how_long);
+  end.async_wait([&io](std::error_code) { io.stop(); });
+  io.restart();
+  io.run();
 }
 
 opened connect(asio::io_context& io, std::uint16_t port) {
@@ -298,8 +308,7 @@ TEST_CASE("a connection that is closed while it reads leaves the next one alone"
     CHECK(c);
   }
   if (c) (*c)->close();
-  io.restart();
-  io.run_for(100ms);
+  run_a_while(io, 100ms);
 }
 
 asio::awaitable<void> read_once(net::tcp_transport& t) {
@@ -353,8 +362,7 @@ TEST_CASE("a context with sockets may be destroyed with anything pending", "[net
   };
   asio::co_spawn(*io, wait((*c)->async_request(request)), asio::detached);
   c = opened(errc::closed);
-  io->restart();
-  io->run_for(20ms);
+  run_a_while(*io, 20ms);
   CHECK(!ended);
   io.reset();
   CHECK(!ended);
