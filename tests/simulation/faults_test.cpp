@@ -206,13 +206,13 @@ TEST_CASE("a request tells when it was sent, and the broker whether its sender h
     return true;
   };
   faults.on(api_key::fetch).when(note).once().delay(1min);
-  auto one = std::make_unique<assigned>(w, b, std::vector<std::int32_t>{0}, plain());
+  assigned one(w, b, {0}, plain());
   REQUIRE(w.run_until([&] { return !seen.empty(); }, 20s));
   const testing::request_view& fetch = seen.front();
   CHECK(fetch.sent > net::time_point());
   CHECK(fetch.sent < fetch.at);
   CHECK(!b.is_closed_by_client(fetch.connection));
-  one.reset();
+  { const kawait::consumer gone = std::move(one.consumer); }
   CHECK(b.is_closed_by_client(fetch.connection));  // though the broker is to hear of it yet
   w.advance(2min);
   CHECK(b.is_closed_by_client(fetch.connection));
