@@ -5,7 +5,8 @@ import time
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-LOADING = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR)
+LOADING = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR,
+           KafkaError._TIMED_OUT)
 
 
 class Kafka:
@@ -16,7 +17,8 @@ class Kafka:
     def create(self, topic, partitions=6):
         """The topic, and a coordinator that has loaded the group of the same name.
 
-        While it loads, describing the group fails; but listing its offsets crashes this process (confluent-kafka 2.16.1).
+        While it loads, describing the group fails, or librdkafka waits in vain (once in some forty runs); but listing its offsets
+        crashes this process (confluent-kafka 2.16.1).
         """
         for future in self.admin.create_topics([NewTopic(topic, partitions, 1)]).values():
             future.result()
@@ -39,7 +41,7 @@ class Kafka:
         """{client id: (member id, partitions, partitions it shall have)}"""
         def partitions(assignment):
             return {p.partition for p in assignment.topic_partitions} if assignment else set()
-        answer = self.admin.describe_consumer_groups([group])[group].result()
+        answer = self.admin.describe_consumer_groups([group], request_timeout=10)[group].result()
         return {m.client_id: (m.member_id, partitions(m.assignment), partitions(m.target_assignment)) for m in answer.members}
 
 

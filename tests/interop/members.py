@@ -30,6 +30,7 @@ class Member:
         self.events = []
         self.owned = set()
         self.ending = False  # told to, or allowed to
+        self.tells = False  # knows the order "tell"
         self.stderr_path = Path(directory) / f"{name}.err"
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
@@ -79,11 +80,24 @@ class Member:
         text = self.stderr_path.read_text(errors="replace")
         return [line for line in text.splitlines() if line and "SLF4J" not in line]
 
+    def _await_told(self):
+        """Asks a slow_member where it stands; it says so on standard error."""
+        told = len(self.named("told"))
+        self.order("tell")
+        deadline = time.monotonic() + 3
+        with changed:
+            while len(self.named("told")) == told and time.monotonic() < deadline:
+                changed.wait(0.1)
+
     def tail(self):
+        if self.tells and self.is_alive():
+            self._await_told()
         frequent = ("record_data", "done", "commits_refused")
         last = [json.dumps(e)[:200] for e in self.events if e["name"] not in frequent][-8:]
         newest = {(e["name"], e["partition"]): json.dumps(e)[:200] for e in self.events if e["name"] in frequent[:2]}
-        return f"--- {self.name}, owns {sorted(self.owned)}\n" + "\n".join(last + list(newest.values()) + self.errors()[-8:])
+        newest |= {e["name"]: json.dumps(e)[:400] for e in self.events if e["name"] == "commits_refused"}
+        said = self.errors()[-80 if self.tells else -8:]
+        return f"--- {self.name}, owns {sorted(self.owned)}\n" + "\n".join(last + list(newest.values()) + said)
 
 
 def await_that(predicate, what, members, seconds=PATIENCE):
@@ -143,7 +157,9 @@ class Cast:
         return self.start(name, [sys.executable, HERE / "group_member.py", self.bootstrap, topic, group])
 
     def slow(self, name, topic, group, seconds, *properties):
-        return self.start(name, [self.bin / "slow_member", self.bootstrap, topic, group, seconds, *properties])
+        member = self.start(name, [self.bin / "slow_member", self.bootstrap, topic, group, seconds, *properties])
+        member.tells = True
+        return member
 
     def end(self):
         for member in self.members:

@@ -7,6 +7,7 @@
 //   hold                 no batch ends any more
 //   release PARTITION... but of these they do
 //   release              all end, and work takes no time any more
+//   tell                 where each partition stands and what happened last, on standard error
 // Lines on standard output, as verifiable_consumer's: partitions_assigned, revoking, partitions_revoked (after the drain), done,
 // holding and commits_refused. SIGTERM closes.
 
@@ -14,6 +15,7 @@
 #include "../support/member_program.hpp"
 
 #include <kawait/kawait.hpp>
+#include <kawait/log_observer.hpp>
 
 #include <asio/io_context.hpp>
 #include <asio/redirect_error.hpp>
@@ -21,7 +23,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <iostream>
+#include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <sstream>
@@ -33,13 +38,38 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// What happened last, for who wants to know why a member stands still.
+class flight_recorder final : public kawait::log_observer {
+ public:
+  flight_recorder() : log_observer([this](kawait::log_level, std::string_view line) { keep(std::string(line)); }) {}
+
+  void on_fetched(const fetched& e) override {
+    keep("fetched " + std::to_string(e.bytes) + " bytes from " + std::to_string(e.node) + (e.failed ? ": " + e.failed.message() : ""));
+  }
+  void on_delivered(const delivered& e) override {
+    keep("delivered " + e.partition.to_string() + " " + std::to_string(e.first_offset) + ".." + std::to_string(e.next_offset));
+  }
+  void tell() const {
+    for (const std::string& line : last_) std::cerr << line << std::endl;
+  }
+
+ private:
+  void keep(std::string line) {
+    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+    last_.push_back(std::to_string(now.count()) + " " + std::move(line));
+    if (last_.size() > 60) last_.pop_front();
+  }
+
+  std::deque<std::string> last_;
+};
+
 class slow_member {
  public:
-  slow_member(asio::io_context& context, const kawait::config& c, std::string topic, std::chrono::milliseconds work)
+  slow_member(asio::io_context& context, kawait::config c, std::string topic, std::chrono::milliseconds work)
       : context_(context),
         topic_(std::move(topic)),
         work_(work),
-        consumer_(context.get_executor(), c),
+        consumer_(context.get_executor(), c.add_observer(recorder_)),
         signals_(context, SIGTERM),
         orders_(context) {}
 
@@ -118,7 +148,14 @@ class slow_member {
 
   asio::awaitable<void> read(kawait::partition p) {
     try {
-      while (auto batch = co_await p.async_next()) co_await work(*batch);
+      for (;;) {
+        doing_[p.name()] = "waits for a batch";
+        auto batch = co_await p.async_next();
+        if (!batch) break;
+        doing_[p.name()] = "works on " + std::to_string(batch->next_offset() - 1);
+        co_await work(*batch);
+      }
+      doing_.erase(p.name());
     } catch (const kawait::error& e) {
       if (e.code() != asio::error::operation_aborted) report(e);
     }
@@ -159,7 +196,9 @@ class slow_member {
       std::istringstream words(*line);
       std::string order;
       words >> order;
-      if (order == "hold") {
+      if (order == "tell") {
+        tell_standing();
+      } else if (order == "hold") {
         released_.clear();
         is_held_ = true;
       } else {
@@ -172,6 +211,16 @@ class slow_member {
         }
       }
     }
+  }
+
+  void tell_standing() const {
+    recorder_->tell();
+    for (const kawait::partition& p : consumer_.assignment()) {
+      const auto doing = doing_.find(p.name());
+      std::cerr << p.name().to_string() << " at " << p.position().value_or(-1) << ", lag " << p.lag().value_or(-1) << ", "
+                << (doing == doing_.end() ? "not read" : doing->second) << std::endl;
+    }
+    event_line("told").print();
   }
 
   // Whatever we have ever done, ours or not: of what is not, nothing may reach the broker.
@@ -198,10 +247,12 @@ class slow_member {
   asio::io_context& context_;
   std::string topic_;
   std::chrono::milliseconds work_;
+  std::shared_ptr<flight_recorder> recorder_ = std::make_shared<flight_recorder>();
   kawait::consumer consumer_;
   asio::signal_set signals_;
   kawait::tests::order_lines orders_;
   kawait::offset_map done_;
+  std::map<kawait::topic_partition, std::string> doing_;
   std::set<std::int32_t> released_;
   bool is_held_ = false;
   bool over_ = false;
