@@ -7,10 +7,10 @@
 
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
-#include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
 
 #include "scripted_broker.hpp"
+#include "tcp_support.hpp"
 
 #include <kawait/net/tcp.hpp>
 #include <kawait/protocol/fetch.hpp>
@@ -53,32 +53,6 @@ class loopback {
   std::thread thread_;
 };
 
-template <class T>
-T run(asio::io_context& io, asio::awaitable<T> coroutine) {
-  std::optional<T> end;
-  const auto finish = [&end](asio::awaitable<T> c) -> asio::awaitable<void> {
-    auto value = co_await std::move(c);
-    end.emplace(std::move(value));
-  };
-  asio::co_spawn(io, finish(std::move(coroutine)), [](std::exception_ptr e) {
-    if (e) std::rethrow_exception(e);
-  });
-  io.restart();
-  while (!end && io.run_one() != 0) {
-  }
-  REQUIRE(end.has_value());
-  return *std::move(end);
-}
-
-/// Not run_for(): on io_uring, Asio 1.22.1 leaves completions behind that carry the address of its caller's stack, or of an operation that
-/// has ended.
-void run_a_while(asio::io_context& io, std::chrono::milliseconds how_long) {
-  asio::steady_timer end(io, how_long);
-  end.async_wait([&io](std::error_code) { io.stop(); });
-  io.restart();
-  io.run();
-}
-
 opened connect(asio::io_context& io, std::uint16_t port) {
   const net::host_port where("127.0.0.1", port);
   return run(io, net::connection::open(io.get_executor(), where, net::connection_options(), net::time_point::max()));
@@ -103,22 +77,6 @@ int socket_option(int socket, int name) {
   REQUIRE(::getsockopt(socket, SOL_SOCKET, name, &value, &size) == 0);
   return value;
 }
-
-/// Both ends of a connection, the peer's as it is.
-struct connected_pair {
-  explicit connected_pair(asio::io_context& io) : peer(io) {
-    tcp::acceptor acceptor(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-    tcp::socket socket(io);
-    socket.connect(acceptor.local_endpoint());
-    acceptor.accept(peer);
-    descriptor = socket.native_handle();
-    transport = std::make_unique<net::tcp_transport>(std::move(socket), "peer");
-  }
-
-  tcp::socket peer;
-  int descriptor = -1;
-  std::unique_ptr<net::tcp_transport> transport;
-};
 
 TEST_CASE("a read waits for half of what is missing", "[net][tcp]") {
   asio::io_context io(1);

@@ -4,6 +4,10 @@
 
 #include <sys/socket.h>
 
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_state.hpp>
+#include <asio/this_coro.hpp>
+
 #include <kawait/net/tcp.hpp>
 
 namespace kawait::net {
@@ -36,6 +40,40 @@ struct tcp_resolution {
   std::vector<address> addresses;
 };
 
+/// Cancels what is pending on a socket by a shutdown, while it lives; for an operation with the token below. Asked by Asio 1.22.1 on
+/// io_uring, a cancellation carries the address that its queue entry held before: once the queue has gone round (16384 entries), the
+/// answer ends an operation of any other socket, whose read is still under way in the kernel.
+class cancel_by_shutdown {
+ public:
+  cancel_by_shutdown(const asio::cancellation_state& state, asio::ip::tcp::socket& socket) : slot_(state.slot()) {
+    if (!slot_.is_connected()) return;
+    slot_.assign([this, &socket](asio::cancellation_type) {
+      has_stopped_ = true;
+      stop(socket);
+    });
+  }
+  cancel_by_shutdown(const cancel_by_shutdown&) = delete;
+  cancel_by_shutdown& operator=(const cancel_by_shutdown&) = delete;
+  ~cancel_by_shutdown() { slot_.clear(); }
+
+  /// What the operation has ended with, which says what the shutdown did if it was cancelled.
+  std::error_code end_of(std::error_code code) const { return has_stopped_ ? asio::error::operation_aborted : code; }
+
+  static void stop(asio::ip::tcp::socket& socket) noexcept {
+    std::error_code ignored;
+    socket.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  }
+
+ private:
+  asio::cancellation_slot slot_;
+  bool has_stopped_ = false;
+};
+
+/// Of what Asio itself shall not cancel. Not const: Asio 1.22.1 does not take it then.
+inline auto use_tuple_uncancelled() {
+  return kawait::detail::as_tuple(asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable));
+}
+
 inline failure unresolved(const host_port& where, std::string_view why) {
   std::string words = where.to_string();
   words.append(": ").append(why);
@@ -54,9 +92,12 @@ KAWAIT_DECL tcp_transport::tcp_transport(asio::ip::tcp::socket socket, std::stri
 
 KAWAIT_DECL asio::awaitable<std::size_t> tcp_transport::read_some(std::span<std::byte> room, std::error_code& ec) {
   const asio::mutable_buffer buffer(room.data(), std::min(room.size(), detail::copied_at_once));
+  const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+  const detail::cancel_by_shutdown canceller(state, socket_);
+  auto token = detail::use_tuple_uncancelled();
   ++pending_;
-  const auto [code, size] = co_await socket_.async_read_some(buffer, kawait::detail::use_tuple);
-  ec = code;
+  const auto [code, size] = co_await socket_.async_read_some(buffer, token);
+  ec = canceller.end_of(code);
   end_operation(ec);
   co_return ec ? 0 : size + read_on(room.subspan(size), size);
 }
@@ -76,11 +117,14 @@ KAWAIT_DECL std::size_t tcp_transport::read_on(std::span<std::byte> room, std::s
 }
 
 KAWAIT_DECL asio::awaitable<void> tcp_transport::write(std::span<const std::byte> bytes, std::error_code& ec) {
+  const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+  auto token = detail::use_tuple_uncancelled();
   while (!bytes.empty()) {
+    const detail::cancel_by_shutdown canceller(state, socket_);
     const asio::const_buffer buffer(bytes.data(), bytes.size());
     ++pending_;
-    const auto [code, size] = co_await socket_.async_write_some(buffer, kawait::detail::use_tuple);
-    ec = code;
+    const auto [code, size] = co_await socket_.async_write_some(buffer, token);
+    ec = canceller.end_of(code);
     end_operation(ec);
     if (ec) co_return;
     bytes = bytes.subspan(size);
@@ -187,14 +231,16 @@ KAWAIT_DECL asio::awaitable<result<std::unique_ptr<transport>>> tcp_network::con
   attempt->limit.expires_at(deadline);
   attempt->limit.async_wait([attempt](std::error_code code) {
     if (code) return;
-    std::error_code ignored;
     attempt->timed_out = true;
-    attempt->socket.cancel(ignored);  // not close(): see tcp_transport::close()
+    detail::cancel_by_shutdown::stop(attempt->socket);
   });
-  const auto [code] = co_await attempt->socket.async_connect(endpoint, kawait::detail::use_tuple);
+  const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+  const detail::cancel_by_shutdown canceller(state, attempt->socket);
+  auto token = detail::use_tuple_uncancelled();
+  const auto [code] = co_await attempt->socket.async_connect(endpoint, token);
   attempt->limit.cancel();
   if (attempt->timed_out) co_return failure(std::make_error_code(std::errc::timed_out), peer);
-  if (code) co_return failure(code, peer);
+  if (const std::error_code end = canceller.end_of(code)) co_return failure(end, peer);
   std::unique_ptr<transport> connected = std::make_unique<tcp_transport>(std::move(attempt->socket), peer);
   co_return std::move(connected);
 }
