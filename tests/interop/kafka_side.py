@@ -2,7 +2,7 @@
 import threading
 import time
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer
+from confluent_kafka import OFFSET_INVALID, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 LOADING = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR,
@@ -46,11 +46,13 @@ class Kafka:
 
 
 class Load:
-    """Records at a steady rate, all partitions alike; record n of partition p is "p:n". `ends` is final after stop()."""
+    """Records at a steady rate, all partitions alike; record n of partition p is "p:n" and lies at offset n. `ends` is final after
+    stop()."""
 
     def __init__(self, kafka, topic, partitions=6, per_second=300):
         self.topic, self.pause = topic, partitions / per_second
         self.ends = {p: 0 for p in range(partitions)}
+        self.acknowledged = dict(self.ends)
         self.errors = []
         self.stopped = threading.Event()
         self.producer = Producer({"bootstrap.servers": kafka.bootstrap, "enable.idempotence": True, "linger.ms": 5,
@@ -61,6 +63,11 @@ class Load:
     def _on_delivery(self, error, message):
         if error is not None:
             self.errors.append(str(error))
+        elif message.offset() not in (self.acknowledged[message.partition()], OFFSET_INVALID):  # invalid: a repeated one's
+            self.errors.append(f"partition {message.partition()}: offset {message.offset()} was acknowledged, not "
+                               f"{self.acknowledged[message.partition()]}")
+        else:
+            self.acknowledged[message.partition()] += 1
 
     def _produce(self):
         while not self.stopped.wait(self.pause):
@@ -72,9 +79,11 @@ class Load:
     def stop(self):
         self.stopped.set()
         self.thread.join()
-        self.producer.flush(60)
+        unsent = self.producer.flush(60)
         if self.errors:
             raise AssertionError(f"the producer: {self.errors[:3]}")
+        if self.acknowledged != self.ends:
+            raise AssertionError(f"the producer: {unsent} unsent after 60 s; acknowledged up to {self.acknowledged}, not {self.ends}")
         return self.ends
 
 

@@ -157,6 +157,7 @@ class slow_member {
       }
       doing_.erase(p.name());
     } catch (const kawait::error& e) {
+      doing_[p.name()] = "ended: " + std::string(e.what());
       if (e.code() != asio::error::operation_aborted) report(e);
     }
   }
