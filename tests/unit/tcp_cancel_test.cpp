@@ -90,7 +90,7 @@ TEST_CASE("what is given up on one socket leaves the others' operations alone", 
   CHECK(!ended);
   asio::write(reads.peer, asio::buffer("x", 1));
   run_a_while(io, 10ms);
-  CHECK(ended == std::error_code());
+  CHECK((ended && !*ended));  // of whatever category
 }
 
 }  // namespace tcp_cancel_tests
