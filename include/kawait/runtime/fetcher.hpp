@@ -75,7 +75,7 @@ class fetch_budget {
     fetch_budget& budget_;
   };
 
-  /// The most that one response may bring; so that those of all fetchers together stay within half the budget.
+  /// The most that one response may bring of records; so that those of all fetchers together stay within half the budget.
   KAWAIT_DECL std::size_t response_limit() const noexcept;
   void on_answered() {
     --in_flight_;
@@ -89,9 +89,7 @@ class fetch_budget {
   std::size_t fetchers = 0;
 
  private:
-  bool fits() const noexcept {
-    return in_flight_ == 0 || pool_.charged() + (in_flight_ + 1) * response_limit() <= pool_.budget();
-  }
+  KAWAIT_DECL bool fits() const noexcept;
 
   const options& options_;
   buffer_pool& pool_;

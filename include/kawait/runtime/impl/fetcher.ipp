@@ -23,9 +23,15 @@ inline std::size_t find_from(std::span<const std::pair<topic_id_partition, machi
 
 }  // namespace detail
 
+// The limit is of records alone. A response of just a share of them, and what is around them, would get a slab a quarter larger.
 KAWAIT_DECL std::size_t fetch_budget::response_limit() const noexcept {
-  const std::size_t share = pool_.budget() / (2 * std::max<std::size_t>(4, fetchers));
-  return std::min(static_cast<std::size_t>(options_.fetch_max_bytes), std::max<std::size_t>(share, 64 << 10));
+  const std::size_t share = std::max<std::size_t>(pool_.budget() / (2 * std::max<std::size_t>(4, fetchers)), 64 << 10);
+  return std::min(static_cast<std::size_t>(options_.fetch_max_bytes), share - share / 32);
+}
+
+KAWAIT_DECL bool fetch_budget::fits() const noexcept {
+  const std::size_t slab = buffer_pool::capacity_for(response_limit() + response_limit() / 32);
+  return in_flight_ == 0 || pool_.charged() + (in_flight_ + 1) * slab <= pool_.budget();
 }
 
 KAWAIT_DECL asio::awaitable<void> fetch_budget::sender::async_wait_room() {
