@@ -118,7 +118,9 @@ class config {
   /// shared out evenly among the partitions, a quarter goes round among those that have more and are being read, which are fetched
   /// ahead. May be exceeded by one response, by the record batch that is being decompressed, and by record batches, decompressed or not,
   /// that are larger than a partition's share: each partition may hold one that reaches beyond it (a broker sends at least one record
-  /// batch, whatever its size), or those whose batches nobody releases would stop the rest.
+  /// batch, whatever its size), or those whose batches nobody releases would stop the rest. What is held on to of a partition that was
+  /// given up is in nobody's share any more; nor is what was handed out before further partitions were assigned and the shares became
+  /// smaller: half the buffer at most, each time.
   KAWAIT_DECL config& fetch_buffer_bytes(std::size_t bytes);
 
   /// decompression.limit.bytes: the most that one record batch may decompress to; more is errc::decompression_limit. Default 64 MiB, at

@@ -182,9 +182,9 @@ class consumer {
   /// Commits what is done of all partitions, or the offsets given, with or without metadata. Completes with
   /// void(std::error_code, commit_result):
   /// - errc::commit_failed if any was refused, or not answered within default.api.timeout.ms (errc::request_timeout); the result says
-  ///   which and why. Of partitions that are not ours nothing is sent, their status is errc::not_assigned; one that is being revoked is
-  ///   ours until it is given up. Where the consumer was closed or has failed before the answer, the status is errc::not_assigned,
-  ///   closed, or what ended the consumer.
+  ///   which and why. What was sent by then is waited for, for request.timeout.ms. Of partitions that are not ours nothing is sent,
+  ///   their status is errc::not_assigned; one that is being revoked is ours until it is given up. Where the consumer was closed or has
+  ///   failed before the answer, the status is errc::not_assigned, closed, or what ended the consumer.
   /// - operation_aborted if cancelled, or the consumer was destroyed: cancelling calls back no request, so what was sent may be
   ///   committed nevertheless.
   /// - errc::group_required.

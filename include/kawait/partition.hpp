@@ -148,9 +148,9 @@ class partition {
   KAWAIT_DECL std::optional<std::int64_t> lag() const;
 
   /// Commits what is done of this partition. Completes with void(std::error_code, commit_result): errc::commit_failed if it was refused,
-  /// or not answered within default.api.timeout.ms, or the consumer ended before (the result says why); errc::not_assigned once the
-  /// partition is stale (while it is being revoked it may still be committed); operation_aborted if cancelled, or the consumer was
-  /// destroyed (what was sent may be committed nevertheless); group_required.
+  /// or not answered within default.api.timeout.ms (what was sent by then is waited for, for request.timeout.ms), or the consumer ended
+  /// before (the result says why); errc::not_assigned once the partition is stale (while it is being revoked it may still be committed);
+  /// operation_aborted if cancelled, or the consumer was destroyed (what was sent may be committed nevertheless); group_required.
   KAWAIT_DECL asio::awaitable<commit_result> async_commit() const;
   template <class Token>
   auto async_commit(Token&& token) const {

@@ -82,15 +82,21 @@ bool look_at(life& l, held_batch& b, std::vector<kawait::record>& records) {
 }
 
 asio::awaitable<void> commit(life& l, std::optional<kawait::partition> p) {
+  if (!p && !l.consumer()) co_return;
+  // What was sent by then is waited for.
+  const auto one = l.begin("async_commit", api_timeout + request_timeout);
+  bool aborted = false;
   try {
     if (p) {
       (void)co_await p->async_commit();
-    } else if (l.consumer()) {
+    } else {
       (void)co_await l.consumer()->async_commit();
     }
   } catch (const std::system_error& e) {
-    if (is_aborted(e)) throw;
+    aborted = is_aborted(e);
   }
+  l.complete(one);
+  if (aborted) throw std::system_error(std::error_code(asio::error::operation_aborted));
 }
 
 asio::awaitable<void> go_elsewhere(life& l, const kawait::partition& p, std::int64_t next) {
@@ -253,17 +259,17 @@ asio::awaitable<void> read_partition(std::shared_ptr<life> self, kawait::partiti
   if (self->script().how == style::partitions) counted.emplace(*self, p.info()->id);
   for (;;) {
     std::optional<kawait::batch> b;
-    bool failed = false;
+    std::error_code failed;
     try {
       b = co_await p.async_next();
     } catch (const std::system_error& e) {
       if (is_aborted(e)) throw;
       self->on().watch.check_survives(self->seen(), "a read", e.code());
-      failed = true;
+      failed = e.code();
     }
     if (failed) {
       co_await kawait::sleep_for(100ms);
-      begin_again(*self, p);
+      if (failed != kawait::errc::lease_quota) begin_again(*self, p);
       continue;
     }
     if (!b) co_return;
@@ -323,18 +329,19 @@ asio::awaitable<void> life::each_record(life& l) {
 asio::awaitable<void> life::pull(std::shared_ptr<life> self) {
   while (self->consumer_ && !self->has_ended()) {
     kawait::batch b;
-    bool failed = false;
+    std::error_code failed;
     try {
       b = co_await self->consumer_->async_next();
     } catch (const std::system_error& e) {
       if (is_aborted(e)) throw;
       self->on().watch.check_survives(self->seen(), "a read", e.code());
-      failed = true;
+      failed = e.code();
     }
     if (!self->consumer_) co_return;
     if (failed) {
       co_await kawait::sleep_for(100ms);
       if (!self->consumer_) co_return;
+      if (failed == kawait::errc::lease_quota) continue;
       for (const kawait::partition& p : self->consumer_->assignment()) begin_again(*self, p);
       continue;
     }

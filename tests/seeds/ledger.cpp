@@ -46,7 +46,7 @@ void ledger::look() {
   }
 }
 
-void ledger::append(const topic_partition& p, int count, const testing::append_options& how) {
+void ledger::append(const topic_partition& p, int count, const testing::append_options& how, std::size_t padding) {
   look();
   const auto id = ids_.find(p.topic);
   if (id == ids_.end()) return;
@@ -61,8 +61,8 @@ void ledger::append(const topic_partition& p, int count, const testing::append_o
     e->where = where;
     e->offset = b.end + i;
     e->what = how.transactional ? fate::open : fate::committed;
-    records.emplace_back(e->key(), std::to_string(e->serial) + "/" + where.topic_id.to_string() + "/" + p.to_string() + "/" +
-                                    std::to_string(e->offset));
+    e->padding = padding;
+    records.emplace_back(e->key(), e->value(p));
     // Not in order: a producer's clock may say anything.
     e->timestamp = first_timestamp + static_cast<std::int64_t>(e->serial * 7919 % 100'000);
     records.back().timestamp = e->timestamp;
@@ -95,9 +95,7 @@ entry* ledger::find(std::string_view value) {
   if (end.ec != std::errc() || serial >= entries_.size()) return nullptr;
   entry& e = *entries_[serial];
   const book& b = books_.at(e.where);
-  const std::string whole = std::to_string(e.serial) + "/" + e.where.topic_id.to_string() + "/" + b.name.to_string() + "/" +
-                            std::to_string(e.offset);
-  return value == whole ? &e : nullptr;
+  return value == e.value(b.name) ? &e : nullptr;
 }
 
 book* ledger::find(const topic_id_partition& p) {

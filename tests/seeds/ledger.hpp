@@ -29,7 +29,15 @@ struct entry {
   bool excused = false;   ///< Nobody has to: it was sought past, or is gone.
   bool replaced = false;  ///< The log was truncated below it.
 
+  std::size_t padding = 0;
+
   std::string key() const { return "k" + std::to_string(serial % 5); }
+  /// Says where it is; `p` is the name of that.
+  std::string value(const kawait::topic_partition& p) const {
+    std::string all = std::to_string(serial) + "/" + where.topic_id.to_string() + "/" + p.to_string() + "/" + std::to_string(offset);
+    all.append(padding, '.');
+    return all;
+  }
 };
 
 /// One partition of one topic id.
@@ -56,7 +64,8 @@ class ledger {
   /// Looks at what faults have done to topics and logs.
   void look();
   /// Appends records whose values tell where they are; none if the topic is not there.
-  void append(const kawait::topic_partition& p, int count, const kawait::testing::append_options& how);
+  void append(const kawait::topic_partition& p, int count, const kawait::testing::append_options& how,
+              std::size_t padding = 0);
   void decide(std::int64_t producer, bool commit);
 
   /// The record whose value this is.

@@ -75,11 +75,11 @@ class life : public std::enable_shared_from_this<life> {
   asio::awaitable<void> handle(kawait::batch b, std::optional<kawait::partition> p);
   /// Beside what else it does. It must end before the world does.
   void spawn(asio::awaitable<void> what, std::string name);
-
- private:
-  /// Without a time-out it may take as long as it likes.
+  /// An operation that has to complete once. Without a time-out it may take as long as it likes.
   std::shared_ptr<pending> begin(std::string what, std::chrono::milliseconds timeout = std::chrono::milliseconds(0));
   void complete(const std::shared_ptr<pending>& p);
+
+ private:
   kawait::config settings() const;
   asio::any_io_executor handlers();
   void run_each();

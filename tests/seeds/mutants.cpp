@@ -72,6 +72,8 @@ const std::vector<expectation>& table() {
       {"cuts_values", {same_bytes}},
       {"closes_without_a_deadline", {completes_once}},
       {"ends_on_a_passing_error", {survives}},
+      {"forgets_who_commits", {completes_once, progress, leaves}},
+      {"reads_ahead_without_bound", {bounded_memory}},
   };
   return all;
 }

@@ -78,10 +78,14 @@ struct client {
   std::optional<time_point> last_heartbeat;
   time_point closes = time_point::max();  ///< Closing or unsubscribing, what is in hand may be given up then.
   std::optional<time_point> fenced;  ///< It was told so.
+  /// Work was in hand of a partition that was given up or lost: what it holds is in nobody's share of the buffers any more.
+  bool left_work = false;
+  std::size_t assignments = 0;
   std::int64_t second = -1;
   int requests_in_second = 0;
   kawait::consumer* consumer = nullptr;  ///< While there is one.
 
+  void end(ownership& o, time_point now);
   ownership* live(const kawait::topic_partition& p) const;
   std::shared_ptr<ownership> newest(const kawait::topic_partition& p) const;
 };

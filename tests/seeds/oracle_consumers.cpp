@@ -48,6 +48,12 @@ std::shared_ptr<ownership> client::newest(const topic_partition& p) const {
   return nullptr;
 }
 
+void client::end(ownership& o, time_point now) {
+  o.at = ownership::phase::over;
+  o.ended = now;
+  left_work = left_work || o.in_hand > 0;
+}
+
 ownership* client::live(const topic_partition& p) const {
   for (auto i = owned.rbegin(); i != owned.rend(); ++i) {
     if ((*i)->name == p && (*i)->is_live()) return i->get();
@@ -130,13 +136,13 @@ void oracle::on_gone(client& c) {
   c.consumer = nullptr;
   for (const auto& o : c.owned) {
     if (!o->is_live()) continue;
-    o->at = phase::over;
-    o->ended = world_.now();
+    c.end(*o, world_.now());
   }
 }
 
 void oracle::on_assigned(client& c, const kawait::observer::assigned& e) {
   reach("event: assigned");
+  ++c.assignments;
   ledger_.look();
   for (const topic_partition& p : e.partitions) {
     note(c.name, "assigned " + p.to_string() + " at epoch " + std::to_string(e.member_epoch));
@@ -174,8 +180,7 @@ void oracle::on_drained(client& c, const kawait::observer::drained& e) {
   note(c.name, "drained " + e.partition.to_string() + ": " + words);
   for (const auto& o : c.owned) {
     if (o->name != e.partition || o->at != phase::revoking) continue;
-    o->at = phase::over;
-    o->ended = world_.now();
+    c.end(*o, world_.now());
     if (e.outcome && c.closing) {
       const book* b = book_of(*o);
       const bool is_of_gone = e.outcome.code == kawait::errc::commit_failed && b && b->gone;
@@ -215,8 +220,7 @@ void oracle::on_lost(client& c, const kawait::observer::lost& e) {
     note(c.name, "lost " + p.to_string() + ": " + e.reason.to_string());
     for (const auto& o : c.owned) {
       if (o->name != p || !o->is_live()) continue;
-      o->at = phase::over;
-      o->ended = world_.now();
+      c.end(*o, world_.now());
       break;
     }
   }

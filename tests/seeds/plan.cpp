@@ -152,6 +152,24 @@ void draw_faults(dice& d, plan& p) {
   std::stable_sort(p.faults.begin(), p.faults.end(), [](const fault_plan& a, const fault_plan& b) { return a.at_ms < b.at_ms; });
 }
 
+/// More than a consumer may hold, and a member whose handlers keep it from going on.
+void draw_bulk(dice& d, plan& p) {
+  p.bulky = true;
+  p.small_fetches = p.small_answers = false;
+  for (member_plan& m : p.members) m.work_ms = std::min(m.work_ms, 20);
+  p.members.front().stuck_percent = std::max(p.members.front().stuck_percent, d.between(5, 30));
+  for (int i = 0; i < 300; ++i) {
+    load_plan l;
+    const topic_plan& t = d.pick(p.topics);
+    l.at_ms = d.between(0, p.turmoil_ms / 3);
+    l.topic = t.name;
+    l.partition = d.between(0, t.partitions - 1);
+    l.padding = bulk;
+    p.loads.push_back(std::move(l));
+  }
+  std::stable_sort(p.loads.begin(), p.loads.end(), [](const load_plan& a, const load_plan& b) { return a.at_ms < b.at_ms; });
+}
+
 }  // namespace
 
 bool plan::has_fault(std::string_view name) const {
@@ -174,6 +192,7 @@ plan make_plan(std::uint64_t seed) {
   // By dice of its own, so that the plans of the seeds that were kept stay what they are.
   dice other(seed * 0x9E3779B97F4A7C15u + 15);
   p.fences_unheard = p.answers_lost_percent > 0 && other.chance(20);
+  if (seed % 16 == 9) draw_bulk(other, p);
   return p;
 }
 
@@ -217,7 +236,8 @@ std::ostream& operator<<(std::ostream& out, const plan& p) {
       << (p.by_name ? " by name" : "") << (p.committed_only ? ", read_committed" : "")
       << (p.slow_assignor ? ", slow assignor" : "") << ", " << p.turmoil_ms << " ms of turmoil"
       << (p.outage_ms > 0 ? ", then an outage" : "")
-      << (p.small_fetches ? ", small fetches" : "") << (p.small_answers ? ", small answers" : "") << (p.ends_abruptly ? ", an abrupt end" : "") << '\n';
+      << (p.small_fetches ? ", small fetches" : "") << (p.small_answers ? ", small answers" : "") << (p.bulky ? ", bulky" : "")
+      << (p.ends_abruptly ? ", an abrupt end" : "") << '\n';
   for (const topic_plan& t : p.topics) out << "  topic " << t.name << " of " << t.partitions << '\n';
   for (const member_plan& m : p.members) print(out, m);
   for (const load_plan& l : p.loads) {
@@ -225,6 +245,7 @@ std::ostream& operator<<(std::ostream& out, const plan& p) {
         << static_cast<int>(l.codec) << ends[static_cast<int>(l.how)];
     if (l.open_ms > 0) out << " after " << l.open_ms;
     if (l.hole > 0) out << ", then a hole of " << l.hole;
+    if (l.padding > 0) out << ", padded by " << l.padding;
     out << '\n';
   }
   for (const fault_plan& f : p.faults) {

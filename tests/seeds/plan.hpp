@@ -2,6 +2,7 @@
 
 // What a seed means: who takes part, what happens and when. Pure data, drawn before anything runs.
 
+#include <cstddef>
 #include <cstdint>
 #include <iosfwd>
 #include <string>
@@ -86,7 +87,11 @@ struct load_plan {
   enum class end { plain, committed, aborted } how = end::plain;
   int open_ms = 0;  ///< Of a transaction: decided so much later.
   int hole = 0;     ///< So many offsets are left out behind them.
+  std::size_t padding = 0;  ///< Bytes behind a record's value.
 };
+
+/// What records are padded by: a batch of one is less than a partition's share of the buffers.
+inline constexpr std::size_t bulk = std::size_t{14} << 10;
 
 struct fault_plan {
   std::string name;
@@ -117,6 +122,7 @@ struct plan {
   int outage_ms = 0;             ///< At the end of the turmoil all nodes are down for so long.
   bool small_fetches = false;    ///< A fetch brings a batch or two.
   bool small_answers = false;    ///< Of few partitions, so that others wait in line.
+  bool bulky = false;            ///< There is more to be read than buffers may hold.
   int latency_ms = 0;            ///< Of every connection, each way.
   int answers_lost_percent = 0;  ///< Of commits', over the whole turmoil.
   bool fences_unheard = false;   ///< Somebody is fenced who waits for the answer to one of those.

@@ -135,7 +135,7 @@ void run::schedule_loads() {
       how.codec = kawait::wire::is_supported(l.codec) ? l.codec : kawait::wire::codec::none;
       const topic_partition p(l.topic, l.partition);
       ledger& book = oracle_->book_of_records();
-      book.append(p, l.records, how);
+      book.append(p, l.records, how, l.padding);
       if (l.how != load_plan::end::plain) {
         at(now_ms() + l.open_ms, [this, id = last_producer_, commit = l.how == load_plan::end::committed] {
           oracle_->book_of_records().decide(id, commit);

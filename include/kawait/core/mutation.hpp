@@ -43,6 +43,8 @@ enum class mutant {
   cuts_values,
   closes_without_a_deadline,
   ends_on_a_passing_error,
+  forgets_who_commits,
+  reads_ahead_without_bound,
   count
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <kawait/runtime/commit_driver.hpp>
+#include <kawait/core/mutation.hpp>
 
 #include <algorithm>
 #include <map>
@@ -87,6 +88,7 @@ KAWAIT_DECL asio::awaitable<void> commit_driver::run_rounds() {
     std::map<machine::leased, machine::commit_outcome> results;
     for (auto& outcome : outcomes) results[outcome.lease] = std::move(outcome);
     for (const auto& c : calls) {
+      if (KAWAIT_MUTANT(forgets_who_commits)) continue;
       // The offset is the one that was sent: a later call's, where two named the same partition.
       for (const auto& item : c->items) c->outcomes.push_back(results[item.lease]);
       c->is_finished = true;

@@ -4,6 +4,7 @@
 #include <kawait/core/mutation.hpp>
 
 #include <algorithm>
+#include <cstdint>
 
 namespace kawait::runtime {
 
@@ -198,7 +199,7 @@ KAWAIT_DECL std::optional<offset_and_epoch> partition_stream::fetch_position() c
 KAWAIT_DECL bool partition_stream::wants_fetch() noexcept {
   // Half of that is enough to read ahead: so the queues of partitions stay, with what is under way, below half the budget, and nothing is
   // copied out as long as readers keep up.
-  const std::size_t window = quota_ + ahead_;
+  const std::size_t window = KAWAIT_MUTANT(reads_ahead_without_bound) ? SIZE_MAX : quota_ + ahead_;
   if (held_bytes() >= window || queued_bytes_ >= window / 2) {
     full_ = true;
   } else if (queue_.empty() || (held_bytes() < window / 2 && queued_bytes_ < window / 4)) {
