@@ -57,7 +57,8 @@ class transport {
  public:
   virtual ~transport() = default;
 
-  /// Reads at least one byte; 0 and an error at the end (asio::error::eof) or on failure.
+  /// Reads at least one byte; 0 and an error at the end (asio::error::eof) or on failure. Cancelling it, or a write, may end the stream:
+  /// operation_aborted is told, and close() is all that is left to do.
   virtual asio::awaitable<std::size_t> read_some(std::span<std::byte> room, std::error_code& ec) = 0;
   /// Writes all of it, or fails.
   virtual asio::awaitable<void> write(std::span<const std::byte> bytes, std::error_code& ec) = 0;
