@@ -236,9 +236,9 @@ void oracle::check_survives(const client& c, std::string_view what, std::error_c
   const bool may_pass = !is_of_kafka || why == kawait::condition::retriable;
   if (c.id.empty() && may_pass && !calm_ && world_.now() >= c.since + api_timeout) return;
   if (why == kawait::errc::closed || why == asio::error::operation_aborted) return;
-  // Who reads on with batches in hand that fill the partition's share is told.
-  const bool holds_any = std::any_of(c.owned.begin(), c.owned.end(), [](const auto& o) { return o->in_hand > 0; });
-  if (plan_.bulky && holds_any && why == kawait::errc::lease_quota) return;
+  // Who reads on with batches in hand that fill the partition's share is told; if it was frozen, when they are released already.
+  const bool has_had_any = std::any_of(c.owned.begin(), c.owned.end(), [](const auto& o) { return o->began; });
+  if (plan_.bulky && has_had_any && why == kawait::errc::lease_quota) return;
   fail(invariant::survives, c.name + ": " + std::string(what) + " failed: " + why.message());
 }
 
